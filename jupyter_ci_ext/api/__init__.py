@@ -1,0 +1,1 @@
+"""HTTP: verbs, the url table, the error map and the SSE emitter."""

@@ -1,0 +1,1 @@
+"""The command line: `jupyter ci demo` and `jupyter ci doctor`."""

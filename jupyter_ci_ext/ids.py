@@ -1,0 +1,51 @@
+"""Object ids as clients of the Assistants API know them: a prefix and 24 alphanumerics.
+
+The prefixes are those of recorded traffic; some client code checks ``startswith``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from typing import Literal
+
+Kind = Literal[
+    "assistant",
+    "thread",
+    "message",
+    "run",
+    "step",
+    "call",
+    "file",
+    "upload",
+    "part",
+    "container",
+    "container_file",
+    "vector_store",
+    "request",
+]
+
+PREFIX: dict[Kind, str] = {
+    "assistant": "asst_",
+    "thread": "thread_",
+    "message": "msg_",
+    "run": "run_",
+    "step": "step_",
+    "call": "call_",
+    "file": "file-",
+    "upload": "upload_",
+    "part": "part_",
+    "container": "cntr_",
+    "container_file": "cfile_",
+    "vector_store": "vs_",
+    "request": "req_",
+}
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id(kind: Kind) -> str:
+    """A new, unguessable id of *kind*; request ids end in 32 hexadecimal digits, as recorded."""
+    if kind == "request":
+        return PREFIX[kind] + secrets.token_hex(16)
+    return PREFIX[kind] + "".join(secrets.choice(_ALPHABET) for _ in range(24))

@@ -1,0 +1,1 @@
+"""Sessions: a kernel, its workspace, and the pool that keeps one session per thread."""

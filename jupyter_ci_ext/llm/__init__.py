@@ -1,0 +1,1 @@
+"""The language model: an OpenAI-compatible server, or the demo model."""

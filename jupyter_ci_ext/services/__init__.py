@@ -1,0 +1,1 @@
+"""The rules of the API, one file per resource; no status codes here."""

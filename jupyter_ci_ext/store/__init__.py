@@ -1,0 +1,1 @@
+"""Rows in SQLite and bytes on disk; knows nothing of HTTP."""
