@@ -8,7 +8,7 @@ printed is kept and its variables live on. `attend` is both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Generic, Literal, TypeVar
 
@@ -83,7 +83,7 @@ class _Attended(Generic[T]):
 
 async def attend(
     items: AsyncIterator[T], stop: Stop, interrupt: Callable[[], Awaitable[Any]] | None = None
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """The items of *items* as they come, under the eyes of *stop*.
 
     Without *interrupt*, *items* is closed when somebody asks to stop, and nothing more comes. With it,

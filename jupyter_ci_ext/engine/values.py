@@ -96,6 +96,11 @@ CodeOutput = Logs | Picture | Rich | FilesMade
 
 
 @dataclass(frozen=True)
+class TurnStarted:
+    """The model is asked, and reads; what it says from here on is a message of its own."""
+
+
+@dataclass(frozen=True)
 class CodeReady:
     """The model has written all of *call*; it runs now. Its outputs and `CodeDone` follow."""
 
@@ -154,7 +159,8 @@ class Ended:
 
 
 Value = (
-    TextDelta
+    TurnStarted
+    | TextDelta
     | RefusalDelta
     | CodeStarted
     | CodeDelta
