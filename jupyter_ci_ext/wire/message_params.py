@@ -17,7 +17,7 @@ from .content import (
     TextContent,
 )
 from .message import Attachment, AttachmentTool
-from .params import BY_TYPE, FileId, ListQuery, MetadataParam, Params, refuse, tag
+from .params import BY_TYPE, FileId, ListQuery, MetadataParam, Params, refuse_type, tag
 
 MessageText = Annotated[str, Field(min_length=1, max_length=256_000)]
 
@@ -96,12 +96,7 @@ def _text_or_parts(value: Any) -> str:
 
 def _is_text_or_array(value: Any) -> Any:
     if not isinstance(value, str | list):
-        refuse(
-            lambda path: (
-                f"Invalid type for '{path}': expected one of a string or array of objects."
-            ),
-            "invalid_type",
-        )
+        refuse_type("one of a string or array of objects")
     return value
 
 

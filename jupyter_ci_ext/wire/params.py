@@ -24,9 +24,18 @@ API_ERROR = "api_error"
 """Type of validation errors that bring their text along: ``ctx`` has ``text`` and ``code``."""
 
 
+API_TYPE_ERROR = "api_type_error"
+"""Type of validation errors about a value's type: ``ctx`` has ``expected``."""
+
+
 def refuse(text: Callable[[str], str], code: str | None) -> NoReturn:
     """Fail a validation with the API's own words; *text* makes them from the parameter's path."""
     raise PydanticCustomError(API_ERROR, "refused", {"text": text, "code": code})
+
+
+def refuse_type(expected: str) -> NoReturn:
+    """Fail a validation because the value is of another JSON type than *expected*."""
+    raise PydanticCustomError(API_TYPE_ERROR, "refused", {"expected": expected})
 
 
 class Params(BaseModel):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from ..errors import InvalidRequest
-from .params import API_ERROR
+from .params import API_ERROR, API_TYPE_ERROR
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -87,6 +87,8 @@ def _words(error: ErrorDetails, path: str) -> tuple[str, str | None, str]:
     if kind == API_ERROR:
         text: Callable[[str], str] = ctx["text"]
         return text(path), ctx["code"], path
+    if kind == API_TYPE_ERROR:
+        return _wrong_type(path, ctx["expected"], value)
     if kind == "missing":
         return f"Missing required parameter: '{path}'.", "missing_required_parameter", path
     if kind == "extra_forbidden":
