@@ -20,26 +20,27 @@ from jupyter_ci_ext.wire.run import Run
 class Shelf:
     """Gives ids to what code makes, and finds the file that a link means.
 
-    *earlier* are the files that code of the thread made before, oldest first. Of several versions of
-    a file under one name the newest counts.
+    Of several versions of a file under one name the newest counts.
     """
 
     def __init__(
-        self,
-        store: Store,
-        journal: Journal,
-        interpreter: Interpreter,
-        run: Run,
-        earlier: Sequence[StoredFile] = (),
-        clock: Callable[[], int] = unix_now,
+        self, store: Store, journal: Journal, run: Run, clock: Callable[[], int] = unix_now
     ) -> None:
         self._store = store
         self._journal = journal
-        self._interpreter = interpreter
         self._run = run
-        self._new: dict[str, str] = {}
-        self._earlier = list(earlier)
         self._now = clock
+        self._new: dict[str, str] = {}
+        self._earlier: list[StoredFile] = []
+        self._interpreter: Interpreter | None = None
+
+    def stand_by(self, interpreter: Interpreter, earlier: Sequence[StoredFile]) -> None:
+        """From now on look into the session of *interpreter*, where it has one.
+
+        *earlier* are the files that code of the thread made before, oldest first.
+        """
+        self._interpreter = interpreter
+        self._earlier = list(earlier)
 
     def new_file(self, made: Made, step_id: str | None = None) -> tuple[File, Write]:
         """The file for something made, and how to store it."""
@@ -76,13 +77,16 @@ class Shelf:
             return None
         if name in self._new:
             return self._new[name]
-        for file_id, known in self._interpreter.names.items():
+        interpreter = self._interpreter
+        if interpreter is None:
+            return None
+        for file_id, known in interpreter.names.items():
             if name in (known, file_id):
                 return file_id
-        made = await self._interpreter.take_file(name)
+        made = await interpreter.take_file(name)
         if made is not None:
             return await self._register(made)
-        if not self._interpreter.open:
+        if not interpreter.open:
             base = posixpath.basename(name)
             for stored in reversed(self._earlier):
                 if stored.file.filename == base:
