@@ -198,6 +198,20 @@ def to_resources(
     return ToolResources(**found)
 
 
+def changed_resources(
+    old: ToolResources, param: ToolResourcesParam | None, tools: list[Tool]
+) -> ToolResources:
+    """*old* with the entries of *param* in place of its own, and one for each of *tools*.
+
+    An entry that *param* does not give stays; null takes all away.
+    """
+    new = to_resources(param, tools)
+    kept = {} if param is None else {name: getattr(old, name) for name in old.model_fields_set}
+    given = param.model_fields_set if param is not None else set()
+    found = {name: getattr(new, name) for name in new.model_fields_set}
+    return ToolResources(**{**found, **{k: v for k, v in kept.items() if k not in given}})
+
+
 # ---- choices ----------------------------------------------------------------------------------
 
 

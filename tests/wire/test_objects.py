@@ -64,7 +64,7 @@ STEP = """{"id":"step_1","object":"thread.run.step","created_at":1774963846,"run
 {"id":"call_1","type":"code_interpreter","code_interpreter":{"input":"print(1)","outputs":[\
 {"type":"logs","logs":"1\\n"},{"type":"image","image":{"file_id":"file-x"}}]}}]},\
 "usage":{"prompt_tokens":154,"completion_tokens":20,"total_tokens":174,\
-"prompt_token_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}"""
+"prompt_token_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}},"metadata":{"execution":"ok"}}"""
 
 FILE = """{"object":"file","id":"file-1","purpose":"assistants","filename":"你好.txt","bytes":3,\
 "created_at":1774963846,"expires_at":null,"status":"processed","status_details":null}"""
