@@ -14,12 +14,12 @@ class AssistantsHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self) -> None:
         """List assistants."""
-        self.reply(await self.rooms.assistants.list(self.query(ListQuery)))
+        self.reply(await self.services.assistants.list(self.query(ListQuery)))
 
     @authorized("write", resource="code_interpreter")
     async def post(self) -> None:
         """Create an assistant."""
-        self.reply(await self.rooms.assistants.create(self.params(CreateAssistant)))
+        self.reply(await self.services.assistants.create(self.params(CreateAssistant)))
 
 
 class AssistantHandler(ResourceHandler):
@@ -28,15 +28,15 @@ class AssistantHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, assistant_id: str) -> None:
         """Retrieve an assistant."""
-        self.reply(await self.rooms.assistants.retrieve(assistant_id))
+        self.reply(await self.services.assistants.get(assistant_id))
 
     @authorized("write", resource="code_interpreter")
     async def post(self, assistant_id: str) -> None:
         """Modify an assistant."""
         params = self.params(ModifyAssistant)
-        self.reply(await self.rooms.assistants.modify(assistant_id, params))
+        self.reply(await self.services.assistants.modify(assistant_id, params))
 
     @authorized("write", resource="code_interpreter")
     async def delete(self, assistant_id: str) -> None:
         """Delete an assistant."""
-        self.reply(await self.rooms.assistants.delete(assistant_id))
+        self.reply(await self.services.assistants.delete(assistant_id))

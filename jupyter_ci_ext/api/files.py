@@ -43,14 +43,15 @@ class FilesHandler(UploadHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self) -> None:
         """List files."""
-        self.reply(await self.rooms.files.list(self.query(FileListQuery)))
+        self.reply(await self.services.files.list(self.query(FileListQuery)))
 
     @authorized("write", resource="code_interpreter")
     async def post(self) -> None:
         """Upload a file."""
         form = self.form()
         params, filename = file_params(form), form.filename or ""
-        self.reply(await self.rooms.files.create(params, filename, await self.blob()))
+        blob = await self.blob()
+        self.reply(await self.services.files.create(params, filename=filename, blob=blob))
 
 
 class FileHandler(ResourceHandler):
@@ -59,12 +60,12 @@ class FileHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, file_id: str) -> None:
         """Retrieve what is known of a file."""
-        self.reply(await self.rooms.files.retrieve(file_id_in(file_id)))
+        self.reply(await self.services.files.get(file_id_in(file_id)))
 
     @authorized("write", resource="code_interpreter")
     async def delete(self, file_id: str) -> None:
         """Delete a file."""
-        self.reply(await self.rooms.files.delete(file_id_in(file_id)))
+        self.reply(await self.services.files.delete(file_id_in(file_id)))
 
 
 class FileContentHandler(DownloadHandler):
@@ -73,8 +74,8 @@ class FileContentHandler(DownloadHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, file_id: str) -> None:
         """Download a file, or a range of it."""
-        content = await self.rooms.files.content(file_id_in(file_id))
-        await self.send_blob(content.sha256, content.size, content.filename)
+        content = await self.services.files.content(file_id_in(file_id))
+        await self.send_blob(content.sha256, content.file.bytes, content.file.filename)
 
 
 class UploadsHandler(ResourceHandler):
@@ -83,7 +84,7 @@ class UploadsHandler(ResourceHandler):
     @authorized("write", resource="code_interpreter")
     async def post(self) -> None:
         """Begin an upload in parts."""
-        self.reply(await self.rooms.uploads.create(self.params(CreateUpload)))
+        self.reply(await self.services.uploads.create(self.params(CreateUpload)))
 
 
 class UploadPartsHandler(UploadHandler):
@@ -96,7 +97,7 @@ class UploadPartsHandler(UploadHandler):
     async def post(self, upload_id: str) -> None:
         """Add a part."""
         self.form()
-        self.reply(await self.rooms.uploads.add_part(upload_id, await self.blob()))
+        self.reply(await self.services.uploads.add_part(upload_id, await self.blob()))
 
 
 class CompleteUploadHandler(ResourceHandler):
@@ -106,7 +107,7 @@ class CompleteUploadHandler(ResourceHandler):
     async def post(self, upload_id: str) -> None:
         """Make one file of the parts."""
         params = self.params(CompleteUpload)
-        self.reply(await self.rooms.uploads.complete(upload_id, params))
+        self.reply(await self.services.uploads.complete(upload_id, params))
 
 
 class CancelUploadHandler(ResourceHandler):
@@ -115,4 +116,4 @@ class CancelUploadHandler(ResourceHandler):
     @authorized("write", resource="code_interpreter")
     async def post(self, upload_id: str) -> None:
         """Give an upload up."""
-        self.reply(await self.rooms.uploads.cancel(upload_id))
+        self.reply(await self.services.uploads.cancel(upload_id))

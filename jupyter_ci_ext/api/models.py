@@ -12,7 +12,7 @@ class ModelsHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self) -> None:
         """List models."""
-        self.reply(await self.rooms.models.list())
+        self.reply(await self.services.models.list())
 
 
 class ModelHandler(ResourceHandler):
@@ -21,4 +21,4 @@ class ModelHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, model: str) -> None:
         """Retrieve a model."""
-        self.reply(await self.rooms.models.retrieve(model))
+        self.reply(await self.services.models.get(model))

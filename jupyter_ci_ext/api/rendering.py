@@ -10,24 +10,13 @@ from pydantic import BaseModel
 
 from ..events import Event
 from ..wire import azure, v1
-from ..wire.common import ListPage, dump
-from ..wire.include import EventFilter, only_included
-from ..wire.run_step import RunStep
+from ..wire.common import dump
+from ..wire.include import EventFilter
 from .dialect import Dialect
 
 JSON = dict[str, Any]
 
 OPENAI_V2: Final = Dialect()
-
-
-def render(value: BaseModel, dialect: Dialect, include: Collection[str] = ()) -> JSON:
-    """The object, page or deletion as a client of *dialect* gets it in a JSON answer."""
-    if isinstance(value, RunStep):
-        value = only_included(value, include)
-    elif isinstance(value, ListPage) and value.data and isinstance(value.data[0], RunStep):
-        steps = [only_included(step, include) for step in value.data]
-        value = value.model_copy(update={"data": steps})
-    return translate(value.model_dump(mode="json"), dialect)
 
 
 def translate(data: JSON, dialect: Dialect) -> JSON:

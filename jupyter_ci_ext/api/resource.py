@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -14,7 +13,7 @@ from ..wire.run_params import RunQuery
 from ..wire.v1_params import parse_v1
 from ..wire.validation import parse, read_json
 from .base import BaseHandler
-from .rendering import EventRenderer, render
+from .rendering import EventRenderer, translate
 from .rooms import Rooms
 from .sse import EventStream, record
 
@@ -33,6 +32,7 @@ class ResourceHandler(BaseHandler):
         """Called by tornado with what the url table says of the route."""
         super().initialize(**kwargs)
         self.rooms = rooms
+        self.services = rooms.services
 
     # ---- in --------------------------------------------------------------------------------
 
@@ -51,9 +51,9 @@ class ResourceHandler(BaseHandler):
 
     # ---- out -------------------------------------------------------------------------------
 
-    def reply(self, value: BaseModel, include: Sequence[str] = ()) -> None:
+    def reply(self, value: BaseModel) -> None:
         """Answer with an object, a page or a deletion."""
-        self.write_json(render(value, self.dialect, include))
+        self.write_json(translate(value.model_dump(mode="json"), self.dialect))
 
     def reply_run(self, run: Run) -> None:
         """Answer with a run; pollers are told when to come back while it is not over."""
@@ -87,7 +87,7 @@ class ResourceHandler(BaseHandler):
 
     async def _send(self, stream: EventStream, run: Run, first: str) -> None:
         self._stream = stream
-        await stream.send(self.rooms.runs.follow(run.thread_id, run.id, 0), first)
+        await stream.send(self.services.events.follow(run), first)
 
     def on_connection_close(self) -> None:
         """Called by tornado when the client went away; its run goes on."""

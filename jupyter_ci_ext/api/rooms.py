@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..services.assistants import Assistants
-    from ..services.files import Files
-    from ..services.messages import Messages
-    from ..services.models import Models
-    from ..services.runs import Runs
-    from ..services.steps import Steps
-    from ..services.threads import Threads
-    from ..services.uploads import Uploads
+    from ..services.bundle import Services
     from ..store.database import Store
 
 
@@ -21,12 +14,5 @@ if TYPE_CHECKING:
 class Rooms:
     """Everything a handler may call."""
 
+    services: Services
     store: Store
-    assistants: Assistants
-    threads: Threads
-    messages: Messages
-    runs: Runs
-    steps: Steps
-    files: Files
-    uploads: Uploads
-    models: Models

@@ -21,13 +21,13 @@ class RunsHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, thread_id: str) -> None:
         """List runs."""
-        self.reply(await self.rooms.runs.list(thread_id, self.query(ListQuery)))
+        self.reply(await self.services.runs.list(thread_id, self.query(ListQuery)))
 
     @authorized("execute", resource="code_interpreter")
     async def post(self, thread_id: str) -> None:
         """Start a run; its events follow where they were asked for."""
         params, query = self.params(CreateRun), self.query(RunQuery)
-        run = await self.rooms.runs.create(thread_id, params, **self.run_options())
+        run = await self.services.runs.create(thread_id, params, **self.run_options())
         if params.stream:
             await self.stream_run(run, query)
         else:
@@ -41,7 +41,7 @@ class ThreadAndRunHandler(ResourceHandler):
     async def post(self) -> None:
         """Create a thread and start a run on it."""
         params, query = self.params(CreateThreadAndRun), self.query(RunQuery)
-        thread, run = await self.rooms.runs.create_thread_and_run(params, **self.run_options())
+        thread, run = await self.services.runs.create_thread_and_run(params, **self.run_options())
         if params.stream:
             await self.stream_run(run, query, first=("thread.created", thread))
         else:
@@ -54,12 +54,12 @@ class RunHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, thread_id: str, run_id: str) -> None:
         """Retrieve a run."""
-        self.reply_run(await self.rooms.runs.retrieve(thread_id, run_id))
+        self.reply_run(await self.services.runs.get(thread_id, run_id))
 
     @authorized("write", resource="code_interpreter")
     async def post(self, thread_id: str, run_id: str) -> None:
         """Modify a run."""
-        self.reply_run(await self.rooms.runs.modify(thread_id, run_id, self.params(ModifyRun)))
+        self.reply_run(await self.services.runs.modify(thread_id, run_id, self.params(ModifyRun)))
 
 
 class SubmitToolOutputsHandler(ResourceHandler):
@@ -69,8 +69,8 @@ class SubmitToolOutputsHandler(ResourceHandler):
     async def post(self, thread_id: str, run_id: str) -> None:
         """Hand in what the caller's functions gave; the run goes on."""
         params, query = self.params(SubmitToolOutputsParams), self.query(RunQuery)
-        after = await self.rooms.runs.cursor(thread_id, run_id)
-        run = await self.rooms.runs.submit_tool_outputs(thread_id, run_id, params)
+        after = await self.services.events.last(run_id)
+        run = await self.services.runs.submit_tool_outputs(thread_id, run_id, params)
         if params.stream:
             await self.stream_run(run, query, after=after)
         else:
@@ -83,7 +83,7 @@ class CancelHandler(ResourceHandler):
     @authorized("execute", resource="code_interpreter")
     async def post(self, thread_id: str, run_id: str) -> None:
         """Stop a run."""
-        self.reply_run(await self.rooms.runs.cancel(thread_id, run_id))
+        self.reply_run(await self.services.runs.cancel(thread_id, run_id))
 
 
 class EventsHandler(ResourceHandler):
@@ -93,7 +93,7 @@ class EventsHandler(ResourceHandler):
     async def get(self, thread_id: str, run_id: str) -> None:
         """Send the run's events after the last one the client has seen, and go on."""
         query, after = self.query(RunQuery), self.last_seen()
-        await self.resume_run(await self.rooms.runs.retrieve(thread_id, run_id), query, after)
+        await self.resume_run(await self.services.runs.get(thread_id, run_id), query, after)
 
 
 class StepsHandler(ResourceHandler):
@@ -103,7 +103,7 @@ class StepsHandler(ResourceHandler):
     async def get(self, thread_id: str, run_id: str) -> None:
         """List run steps."""
         query = self.query(StepListQuery)
-        self.reply(await self.rooms.steps.list(thread_id, run_id, query), query.include)
+        self.reply(await self.services.steps.list(thread_id, run_id, query))
 
 
 class StepHandler(ResourceHandler):
@@ -112,5 +112,5 @@ class StepHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, thread_id: str, run_id: str, step_id: str) -> None:
         """Retrieve a run step."""
-        include = self.query(RunQuery).include
-        self.reply(await self.rooms.steps.retrieve(thread_id, run_id, step_id), include)
+        query = self.query(RunQuery)
+        self.reply(await self.services.steps.get(thread_id, run_id, step_id, query))

@@ -15,12 +15,12 @@ class ThreadsHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self) -> None:
         """List threads, as Foundry has it."""
-        self.reply(await self.rooms.threads.list(self.query(ListQuery)))
+        self.reply(await self.services.threads.list(self.query(ListQuery)))
 
     @authorized("write", resource="code_interpreter")
     async def post(self) -> None:
         """Create a thread."""
-        self.reply(await self.rooms.threads.create(self.params(CreateThread)))
+        self.reply(await self.services.threads.create(self.params(CreateThread)))
 
 
 class ThreadHandler(ResourceHandler):
@@ -29,17 +29,17 @@ class ThreadHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, thread_id: str) -> None:
         """Retrieve a thread."""
-        self.reply(await self.rooms.threads.retrieve(thread_id))
+        self.reply(await self.services.threads.get(thread_id))
 
     @authorized("write", resource="code_interpreter")
     async def post(self, thread_id: str) -> None:
         """Modify a thread."""
-        self.reply(await self.rooms.threads.modify(thread_id, self.params(ModifyThread)))
+        self.reply(await self.services.threads.modify(thread_id, self.params(ModifyThread)))
 
     @authorized("write", resource="code_interpreter")
     async def delete(self, thread_id: str) -> None:
         """Delete a thread with all that belongs to it."""
-        self.reply(await self.rooms.threads.delete(thread_id))
+        self.reply(await self.services.threads.delete(thread_id))
 
 
 class MessagesHandler(ResourceHandler):
@@ -48,12 +48,12 @@ class MessagesHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, thread_id: str) -> None:
         """List messages."""
-        self.reply(await self.rooms.messages.list(thread_id, self.query(MessageListQuery)))
+        self.reply(await self.services.messages.list(thread_id, self.query(MessageListQuery)))
 
     @authorized("write", resource="code_interpreter")
     async def post(self, thread_id: str) -> None:
         """Add a message."""
-        self.reply(await self.rooms.messages.create(thread_id, self.params(CreateMessage)))
+        self.reply(await self.services.messages.create(thread_id, self.params(CreateMessage)))
 
 
 class MessageHandler(ResourceHandler):
@@ -62,15 +62,15 @@ class MessageHandler(ResourceHandler):
     @authorized("read", resource="code_interpreter")
     async def get(self, thread_id: str, message_id: str) -> None:
         """Retrieve a message."""
-        self.reply(await self.rooms.messages.retrieve(thread_id, message_id))
+        self.reply(await self.services.messages.get(thread_id, message_id))
 
     @authorized("write", resource="code_interpreter")
     async def post(self, thread_id: str, message_id: str) -> None:
         """Modify a message."""
         params = self.params(ModifyMessage)
-        self.reply(await self.rooms.messages.modify(thread_id, message_id, params))
+        self.reply(await self.services.messages.modify(thread_id, message_id, params))
 
     @authorized("write", resource="code_interpreter")
     async def delete(self, thread_id: str, message_id: str) -> None:
         """Delete a message."""
-        self.reply(await self.rooms.messages.delete(thread_id, message_id))
+        self.reply(await self.services.messages.delete(thread_id, message_id))

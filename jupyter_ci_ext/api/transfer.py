@@ -45,7 +45,6 @@ class UploadHandler(ResourceHandler):
         super().initialize(**kwargs)
         self._refused = False
         self._reader: FormReader | None = None
-        self._blob: Blob | None = None
         self._cleanup = AsyncExitStack()
         self._busy = anyio.Lock()
 
@@ -99,17 +98,14 @@ class UploadHandler(ResourceHandler):
         return form
 
     async def blob(self) -> Blob:
-        """The stored content; from now on it is held until a row refers to it."""
-        self._blob = await self._writer.finish()
+        """The stored content; the service it is given to discards it if it refuses it."""
+        blob = await self._writer.finish()
         await self._cleanup.aclose()
-        return self._blob
+        return blob
 
     async def _discard(self) -> None:
         async with self._busy:
             await self._cleanup.aclose()
-            if self._blob is not None and self.get_status() >= 400:
-                blob, self._blob = self._blob, None
-                await self.rooms.store.discard(blob)
 
     def on_finish(self) -> None:
         """Called by tornado after the answer: let go of what was not kept."""
