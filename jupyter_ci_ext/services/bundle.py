@@ -11,6 +11,7 @@ from .collaborators import ModelCatalog, RunSupervisor, SessionKeeper
 from .files import Files
 from .messages import Messages
 from .models import ModelsService
+from .run_events import RunEvents
 from .runs import Runs
 from .steps import Steps
 from .threads import Threads
@@ -25,6 +26,7 @@ class Services:
     threads: Threads
     messages: Messages
     runs: Runs
+    events: RunEvents
     steps: Steps
     files: Files
     uploads: Uploads
@@ -45,6 +47,7 @@ class Services:
             threads=Threads(store, supervisor, sessions),
             messages=Messages(store),
             runs=Runs(store, supervisor, models, limits),
+            events=RunEvents(store, supervisor),
             steps=Steps(store),
             files=Files(store),
             uploads=Uploads(store),
