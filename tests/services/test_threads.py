@@ -12,13 +12,12 @@ from jupyter_ci_ext.wire.params import ListQuery
 from jupyter_ci_ext.wire.thread_params import CreateThread, ModifyThread
 from jupyter_ci_ext.wire.validation import parse
 
-from .conftest import House
-
-pytestmark = pytest.mark.anyio
+from .house import House, in_house
 
 CODE = [{"type": "code_interpreter"}]
 
 
+@in_house
 async def test_an_empty_body_makes_a_thread(house: House) -> None:
     thread = await house.services.threads.create(parse(CreateThread, None))
     dumped = (await house.services.threads.get(thread.id)).model_dump()
@@ -26,6 +25,7 @@ async def test_an_empty_body_makes_a_thread(house: House) -> None:
     assert dumped["tool_resources"] == {}
 
 
+@in_house
 async def test_first_messages_keep_their_order_and_bring_their_files(house: House) -> None:
     one, two = await house.file(), await house.file()
     search = {"file_id": two.id, "tools": [{"type": "file_search"}]}
@@ -48,6 +48,7 @@ def text(message: Message) -> str:
     return part.text.value
 
 
+@in_house
 async def test_one_bad_message_and_there_is_no_thread(house: House) -> None:
     bad = {"role": "user", "content": "b", "attachments": [{"file_id": "file-gone"}]}
     messages = [{"role": "user", "content": "a"}, bad]
@@ -57,6 +58,7 @@ async def test_one_bad_message_and_there_is_no_thread(house: House) -> None:
     assert (await house.rows("threads"), await house.rows("messages")) == (0, 0)
 
 
+@in_house
 async def test_a_picture_must_be_a_file_that_is_there(house: House) -> None:
     thread = await house.thread()
     picture = [{"type": "image_file", "image_file": {"file_id": "file-gone"}}]
@@ -72,6 +74,7 @@ async def test_a_picture_must_be_a_file_that_is_there(house: House) -> None:
     }
 
 
+@in_house
 async def test_modify_replaces_what_is_given(house: House) -> None:
     file = await house.file()
     thread = await house.thread(metadata={"title": "old"})
@@ -85,6 +88,7 @@ async def test_modify_replaces_what_is_given(house: House) -> None:
     assert (new.metadata, new.tool_resources.code_files) == ({"title": "new"}, [file.id])
 
 
+@in_house
 async def test_messages_wait_for_the_run(house: House) -> None:
     thread, assistant = await house.thread("hi"), await house.assistant()
     run = await house.run(thread, assistant)
@@ -98,6 +102,7 @@ async def test_messages_wait_for_the_run(house: House) -> None:
     await house.services.messages.create(thread.id, house.message())
 
 
+@in_house
 async def test_messages_of_other_threads_are_not_found(house: House) -> None:
     here, there = await house.thread("a"), await house.thread("b")
     service = house.services.messages
@@ -113,6 +118,7 @@ async def test_messages_of_other_threads_are_not_found(house: House) -> None:
         await service.create("nope", house.message())
 
 
+@in_house
 async def test_metadata_is_all_that_changes_in_a_message(house: House) -> None:
     thread = await house.thread("a")
     service = house.services.messages
@@ -125,6 +131,7 @@ async def test_metadata_is_all_that_changes_in_a_message(house: House) -> None:
     assert (await service.list(thread.id, MessageListQuery())).data == []
 
 
+@in_house
 async def test_files_of_a_message_in_v1(house: House) -> None:
     thread, file = await house.thread(), await house.file()
     attached = {"file_id": file.id, "tools": CODE}
@@ -138,6 +145,7 @@ async def test_files_of_a_message_in_v1(house: House) -> None:
         await house.services.messages.get_file(thread.id, message.id, "file-else")
 
 
+@in_house
 async def test_a_deleted_thread_takes_everything_along(house: House) -> None:
     thread, assistant = await house.thread("a"), await house.assistant()
     run = await house.run(thread, assistant)
@@ -158,6 +166,7 @@ class StubbornSessions:
         raise SessionLost("The workspace cannot be removed.")
 
 
+@in_house
 async def test_a_workspace_that_stays_does_not_keep_the_thread(house: House) -> None:
     thread = await house.thread("a")
     service = Threads(house.store, house.supervisor, StubbornSessions())
@@ -165,6 +174,7 @@ async def test_a_workspace_that_stays_does_not_keep_the_thread(house: House) -> 
     assert await house.rows("threads") == 0
 
 
+@in_house
 async def test_threads_are_listed(house: House) -> None:
     ids = [(await house.thread()).id for _ in range(3)]
     page = await house.services.threads.list(ListQuery(order="asc", limit=2))
