@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from jupyter_ci_ext.errors import InvalidRequest, NotFound, SessionLost
+from jupyter_ci_ext.events import RunLog
 from jupyter_ci_ext.services.threads import Threads
+from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.message import Message
 from jupyter_ci_ext.wire.message_params import CreateMessage, MessageListQuery, ModifyMessage
 from jupyter_ci_ext.wire.params import ListQuery
+from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.thread_params import CreateThread, ModifyThread
 from jupyter_ci_ext.wire.validation import parse
 
-from .house import House, in_house
+from .house import House, IdleSupervisor, in_house
 
 CODE = [{"type": "code_interpreter"}]
 
@@ -157,6 +162,42 @@ async def test_a_deleted_thread_takes_everything_along(house: House) -> None:
         await house.services.runs.get(thread.id, run.id)
     with pytest.raises(NotFound, match="No thread found"):
         await house.services.threads.delete(thread.id)
+
+
+class SlowToStop(IdleSupervisor):
+    """Needs a while until a cancelled run is over; its last words come before that."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.logs: dict[str, RunLog] = {}
+        self.ended: asyncio.Task[None] | None = None
+
+    async def cancel(self, thread_id: str, run_id: str, /) -> Run:
+        run = await self.put(run_id, status="cancelling")
+        self.logs[run_id] = RunLog(run_id)
+        self.ended = asyncio.create_task(self._end(run_id))
+        return run
+
+    async def _end(self, run_id: str) -> None:
+        await asyncio.sleep(0.05)
+        await self.put(run_id, status="cancelled")  # fails when the run is gone already
+        self.logs[run_id].append("thread.run.cancelled", "{}")
+        self.logs[run_id].close()
+
+    def log(self, run_id: str, /) -> RunLog | None:
+        return self.logs.get(run_id)
+
+
+@in_house
+async def test_a_thread_is_deleted_once_its_run_has_stopped(house: House) -> None:
+    thread, assistant = await house.thread("a"), await house.assistant()
+    await house.run(thread, assistant)
+    supervisor = SlowToStop(house.store)
+    await Threads(house.store, supervisor, house.sessions).delete(thread.id)
+    assert supervisor.ended is not None
+    await supervisor.ended
+    assert [await house.rows(name) for name in ("threads", "messages", "runs")] == [0, 0, 0]
+    assert house.sessions.forgotten == [thread.id]
 
 
 class StubbornSessions:
