@@ -77,10 +77,6 @@ class ListQuery(TextParams):
     """End before the object of this id."""
 
 
-class NoParams(Params):
-    """A body that has no parameters."""
-
-
 def _id_check(prefix: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not value.startswith(prefix):
