@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from .common import LastError, Sparse, Usage, WireObject
+from .common import LastError, Metadata, Sparse, Usage, WireObject
 from .content import FilePath
 
 StepStatus = Literal["in_progress", "cancelled", "failed", "completed", "expired"]
@@ -191,3 +191,5 @@ class RunStep(WireObject):
     """What was done."""
     usage: Usage | None = None
     """Tokens used; null until the step is over."""
+    metadata: Metadata = {}
+    """How an execution went: ``execution``, ``seconds``, ``kept`` and ``reason``, where code ran."""
