@@ -40,3 +40,14 @@ class File(WireObject):
     """Deprecated by the API; clients wait for ``processed``."""
     status_details: str | None = None
     """Deprecated by the API."""
+
+
+class FileDeleted(WireObject):
+    """What the deletion of a file answers; its keys stand in an order of their own."""
+
+    object: Literal["file"] = "file"
+    """Always ``file``."""
+    deleted: bool = True
+    """Always true."""
+    id: str
+    """Id of the file that is gone."""

@@ -73,7 +73,7 @@ class CreateUpload(Params):
     """Name the file will have."""
     purpose: UploadPurpose
     """What it is for."""
-    bytes: Annotated[int, Field(ge=0, le=8 * 2**30)]
+    bytes: Annotated[int, Field(ge=1, le=8 * 2**30)]
     """Its size."""
     mime_type: Annotated[str, Field(max_length=256)]
     """Its MIME type."""

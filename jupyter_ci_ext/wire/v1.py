@@ -7,12 +7,40 @@ that was recorded. Parameters go the other way in `jupyter_ci_ext.wire.v1_params
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
+
+from .common import WireObject
 
 JSON = dict[str, Any]
 
 _ASSISTANT = ("id", "object", "created_at", "name", "description", "model", "instructions")
 _RUN_DROPPED = ("top_p", "reasoning_effort", "parallel_tool_calls")
+
+
+class AssistantFile(WireObject):
+    """A file of an assistant."""
+
+    id: str
+    """``file-…``."""
+    object: Literal["assistant.file"] = "assistant.file"
+    """Always ``assistant.file``."""
+    created_at: int
+    """Unix time in seconds."""
+    assistant_id: str
+    """The assistant."""
+
+
+class MessageFile(WireObject):
+    """A file of a message."""
+
+    id: str
+    """``file-…``."""
+    object: Literal["thread.message.file"] = "thread.message.file"
+    """Always ``thread.message.file``."""
+    created_at: int
+    """Unix time in seconds."""
+    message_id: str
+    """The message."""
 
 
 def outgoing(data: JSON) -> JSON:
@@ -24,26 +52,6 @@ def outgoing(data: JSON) -> JSON:
 def event(name: str, data: JSON) -> tuple[str, JSON]:
     """The v1 form of an event: there was no ``incomplete`` yet, such a run counted as completed."""
     return ("thread.run.completed" if name == "thread.run.incomplete" else name), outgoing(data)
-
-
-def assistant_file(file_id: str, assistant_id: str, created_at: int) -> JSON:
-    """A file of an assistant; *created_at* in Unix seconds."""
-    return {
-        "id": file_id,
-        "object": "assistant.file",
-        "created_at": created_at,
-        "assistant_id": assistant_id,
-    }
-
-
-def message_file(file_id: str, message_id: str, created_at: int) -> JSON:
-    """A file of a message; *created_at* in Unix seconds."""
-    return {
-        "id": file_id,
-        "object": "thread.message.file",
-        "created_at": created_at,
-        "message_id": message_id,
-    }
 
 
 def _list(data: JSON) -> JSON:
