@@ -132,7 +132,7 @@ class FullSessions:
         self.waiting.set()
         await asyncio.Event().wait()
         raise AssertionError
-        yield  # type: ignore[unreachable]
+        yield
 
 
 class BrokenSessions:
@@ -144,7 +144,7 @@ class BrokenSessions:
     @asynccontextmanager
     async def use(self, key: str) -> AsyncIterator[ScriptedSession]:
         raise self._error
-        yield  # type: ignore[unreachable]
+        yield
 
 
 Sessions = ScriptedSessions | FullSessions | BrokenSessions
