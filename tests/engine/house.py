@@ -61,7 +61,9 @@ class Recorded:
 
     @property
     def text(self) -> str:
-        """The last message's text."""
+        """The last message's text; empty where there is no message."""
+        if not self.messages:
+            return ""
         return "".join(part.text.value for part in self.messages[-1].content if part.type == "text")
 
     def deltas(self, kind: str) -> list[JSON]:
