@@ -7,7 +7,12 @@ from typing import Any, Final, NamedTuple
 
 from jupyter_server.utils import url_path_join
 
-from .assistants import AssistantHandler, AssistantsHandler
+from .assistants import (
+    AssistantFileHandler,
+    AssistantFilesHandler,
+    AssistantHandler,
+    AssistantsHandler,
+)
 from .base import BaseHandler, NotFoundHandler
 from .files import (
     CancelUploadHandler,
@@ -32,25 +37,44 @@ from .runs import (
     ThreadAndRunHandler,
 )
 from .settings import ApiSettings
-from .threads import MessageHandler, MessagesHandler, ThreadHandler, ThreadsHandler
+from .threads import (
+    MessageFileHandler,
+    MessageFilesHandler,
+    MessageHandler,
+    MessagesHandler,
+    ThreadHandler,
+    ThreadsHandler,
+)
 
 
 class Route(NamedTuple):
-    """One address: a path with ``{names}``, its handler, and whether OpenAI wants a beta header."""
+    """One address: a path with ``{names}``, and its handler.
+
+    *beta*: OpenAI asks for its beta header there. *v1_only*: version 2 has no such address.
+    """
 
     path: str
     handler: type[BaseHandler]
     beta: bool = False
+    v1_only: bool = False
 
+
+EXTENSION: Final[tuple[Route, ...]] = ()
 
 API: Final = (
     Route("/assistants", AssistantsHandler, True),
     Route("/assistants/{assistant_id}", AssistantHandler, True),
+    Route("/assistants/{assistant_id}/files", AssistantFilesHandler, True, True),
+    Route("/assistants/{assistant_id}/files/{file_id}", AssistantFileHandler, True, True),
     Route("/threads", ThreadsHandler, True),
     Route("/threads/runs", ThreadAndRunHandler, True),
     Route("/threads/{thread_id}", ThreadHandler, True),
     Route("/threads/{thread_id}/messages", MessagesHandler, True),
     Route("/threads/{thread_id}/messages/{message_id}", MessageHandler, True),
+    Route("/threads/{thread_id}/messages/{message_id}/files", MessageFilesHandler, True, True),
+    Route(
+        "/threads/{thread_id}/messages/{message_id}/files/{file_id}", MessageFileHandler, True, True
+    ),
     Route("/threads/{thread_id}/runs", RunsHandler, True),
     Route("/threads/{thread_id}/runs/{run_id}", RunHandler, True),
     Route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", SubmitToolOutputsHandler, True),
@@ -75,7 +99,7 @@ def rules(base_url: str, api: ApiSettings, rooms: Rooms) -> list[tuple[str, type
     found: list[tuple[str, type, dict[str, Any]]] = []
     for route in API:
         root = re.escape(url_path_join(base_url, API_ROOT)) + "(?:/v1)?"
-        kwargs = {"api": api, "rooms": rooms, "beta": route.beta}
+        kwargs = {"api": api, "rooms": rooms, "beta": route.beta, "v1_only": route.v1_only}
         found.append((root + _pattern(route.path), route.handler, kwargs))
     found.append((address_pattern(base_url), NotFoundHandler, {"api": api}))
     return found

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+from jupyter_ci_ext.sandbox.config import Sandbox
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from jupyter_ci_ext.kernels.config import SessionPool
@@ -17,7 +17,6 @@ from jupyter_ci_ext.kernels.launcher import Kernel, Launcher
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
 from jupyter_ci_ext.kernels.session import Session
-from jupyter_ci_ext.sandbox.config import Sandbox
 
 
 class PlainLauncher(Launcher):
@@ -76,6 +75,8 @@ async def printed(session: Session, code: str) -> str:
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Wait for something that happens in the background."""
-    async with asyncio.timeout(seconds) if hasattr(asyncio, "timeout") else contextlib.nullcontext():
+    async with (
+        asyncio.timeout(seconds) if hasattr(asyncio, "timeout") else contextlib.nullcontext()
+    ):
         while not condition():
             await asyncio.sleep(0.02)
