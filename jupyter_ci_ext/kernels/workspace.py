@@ -134,7 +134,8 @@ class Workspace:
     def _load(self) -> None:
         with suppress(OSError, ValueError):
             record = json.loads(self._record.read_text("utf-8"))
-            self.names.update({str(id): safe_name(str(name)) for id, name in record.items()})
+            for file_id, name in record.items() if isinstance(record, dict) else ():
+                self.names[str(file_id)] = safe_name(str(name))
         with self._root() as root:
             self._seen = collect.snapshot(root).files
 
