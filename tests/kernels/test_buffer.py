@@ -63,7 +63,9 @@ def test_a_reader_gets_text_as_it_comes() -> None:
 
 def test_text_over_the_limit_keeps_its_beginning_and_end() -> None:
     lines = [out(f"{number:05}\n") for number in range(30_000)]
-    text = "".join(part.text for part in passed_on(*lines, text_limit=600) if type(part) is StreamText)
+    text = "".join(
+        part.text for part in passed_on(*lines, text_limit=600) if type(part) is StreamText
+    )
     assert text.startswith("00000\n00001\n")
     assert text.endswith("29998\n29999\n")
     left_out = 180_000 - 600 - TAIL
@@ -126,7 +128,9 @@ def test_pictures_in_a_row_are_all_kept_in_order() -> None:
 
 
 def test_updates_of_a_picture_not_shown_yet_become_one() -> None:
-    got = passed_on(figure("a", "id"), figure("b", "id", update=True), figure("c", "id", update=True))
+    got = passed_on(
+        figure("a", "id"), figure("b", "id", update=True), figure("c", "id", update=True)
+    )
     assert got == [figure("c", "id")]
 
 

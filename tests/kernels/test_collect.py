@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_ci_ext.kernels import collect
+from jupyter_ci_ext.kernels.slots import remove_tree
 
 SECRET = b"of the host"
 
@@ -163,6 +164,7 @@ def test_a_bottomless_folder_ends_at_the_limit(tmp_path: Path) -> None:
     Path("bottom").touch()
     os.chdir(here)
     assert listed(tmp_path) == {}
+    remove_tree(tmp_path / "d")
 
 
 @pytest.mark.usefixtures("opener")
