@@ -29,8 +29,7 @@ from typing import TypeVar
 from anyio import to_thread
 
 from ..errors import PayloadTooLarge, StoreError
-from .faults import disk_fault
-from .uninterrupted import uninterrupted
+from .uninterrupted import on_disk, uninterrupted
 
 T = TypeVar("T")
 
@@ -120,7 +119,7 @@ class Blobs:
     async def place(self, tmp: Path, sha256: str, size: int) -> None:
         """Give a synced temporary file its name, unless its content is there; and hold it."""
         async with self._placing:
-            await _on_disk(partial(_place, tmp, self.path(sha256), size), self.root)
+            await on_disk(partial(_place, tmp, self.path(sha256), size), self.root)
             self._held.setdefault(sha256, []).append(time.monotonic())
 
     def let_go(self, sha256: str) -> None:
@@ -137,15 +136,15 @@ class Blobs:
             for sha256, holds in list(self._held.items()):
                 self._held[sha256] = [since for since in holds if now - since < HOLD_SECONDS]
             paths = [self.path(sha256) for sha256 in hashes if not self._held.get(sha256)]
-            await _on_disk(partial(_unlink, paths), self.root)
+            await on_disk(partial(_unlink, paths), self.root)
 
     async def list(self, older_than: float) -> list[str]:
         """The hashes of all contents written before *older_than* (Unix time in seconds)."""
-        return await _on_disk(partial(_listed, self.root, older_than), self.root)
+        return await on_disk(partial(_listed, self.root, older_than), self.root)
 
     async def sweep(self, alive: Callable[[str], bool]) -> None:
         """Remove what instances that are not *alive* left unfinished."""
-        await _on_disk(partial(_sweep, self._tmp, self._instance, alive), self.root)
+        await on_disk(partial(_sweep, self._tmp, alive), self.root)
 
 
 class BlobWriter:
@@ -173,11 +172,11 @@ class BlobWriter:
         self._pieces.append(bytes(data))
         self._pending += len(data)
         if self._pending >= CHUNK:
-            await _on_disk(self._flush, self._blobs.root)
+            await on_disk(self._flush, self._blobs.root)
 
     async def finish(self) -> Blob:
         """Make the content whole and durable under its name, held until a row refers to it."""
-        await _on_disk(self._sync, self._blobs.root)
+        await on_disk(self._sync, self._blobs.root)
         sha256 = self._sha256.hexdigest()
         await self._blobs.place(self._tmp, sha256, self.size)
         return Blob(sha256, self.size, self._md5.hexdigest() if self._md5 else None)
@@ -185,7 +184,7 @@ class BlobWriter:
     async def abandon(self) -> None:
         """Remove what is left of the temporary file."""
         if self._fd >= 0:
-            await _on_disk(self._clean_up, self._blobs.root)
+            await on_disk(self._clean_up, self._blobs.root)
 
     def _flush(self) -> None:
         if self._fd < 0:
@@ -209,13 +208,6 @@ class BlobWriter:
         fd, self._fd = self._fd, -1
         os.close(fd)
         self._tmp.unlink(missing_ok=True)
-
-
-async def _on_disk(work: Callable[[], T], where: Path) -> T:
-    try:
-        return await uninterrupted(to_thread.run_sync(work))
-    except OSError as error:
-        raise disk_fault(error, where) from error
 
 
 async def _file_chunks(
@@ -285,7 +277,7 @@ def _listed(root: Path, older_than: float) -> list[str]:
     return found
 
 
-def _sweep(tmp: Path, instance: str, alive: Callable[[str], bool]) -> None:
+def _sweep(tmp: Path, alive: Callable[[str], bool]) -> None:
     for directory in tmp.iterdir():
-        if directory.name != instance and not alive(directory.name):
+        if not alive(directory.name):
             shutil.rmtree(directory, ignore_errors=True)

@@ -10,10 +10,14 @@ leave a damaged file behind, so there it is FULL.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from threading import Thread
+from typing import cast
 
 import aiosqlite
+import anyio
 
 from ..errors import StoreError
 from .access import Row, SQLValue
@@ -42,22 +46,24 @@ class Connection:
         *,
         exclusive: bool = False,
         read_only: bool = False,
-        busy_seconds: float = BUSY_SECONDS,
     ) -> Connection:
         """Open the database at *path*.
 
         *exclusive* keeps every other process out for as long as the connection lives and does
         without shared memory, as network file systems need it. Raises `StoreError`.
         """
-        db = aiosqlite.connect(path, timeout=busy_seconds, isolation_level=None)
+        db = aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        # a server that is torn down without closing its store must still be able to exit
+        thread: Thread = getattr(db, "_thread", None) or cast(Thread, db)
+        thread.daemon = True
+        connection = cls(db, path)
         try:
-            connection = cls(await uninterrupted(_opened(db)), path)
-        except sqlite3.Error as error:
-            raise database_fault(error, path) from error
-        try:
+            await uninterrupted(_opened(db))
             await connection._set_up(exclusive=exclusive, read_only=read_only)
-        except BaseException:
+        except BaseException as error:
             await connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise database_fault(error, path) from error
             raise
         return connection
 
@@ -65,8 +71,7 @@ class Connection:
         if exclusive:
             await self.fetch("PRAGMA locking_mode=EXCLUSIVE")
         if not read_only:
-            journal = "TRUNCATE" if exclusive else "WAL"
-            self.journal = str((await self.fetch(f"PRAGMA journal_mode={journal}"))[0][0])
+            self.journal = await self._set_journal("TRUNCATE" if exclusive else "WAL")
         await self.fetch(f"PRAGMA synchronous={'FULL' if exclusive else 'NORMAL'}")
         await self.fetch("PRAGMA foreign_keys=ON")
         await self.fetch(f"PRAGMA journal_size_limit={_JOURNAL_BYTES}")
@@ -75,6 +80,21 @@ class Connection:
         if exclusive:  # the lock is taken by the first transaction that writes, and then kept
             await self.fetch("BEGIN EXCLUSIVE")
             await self.fetch("COMMIT")
+
+    async def _set_journal(self, mode: str) -> str:
+        """Set the journal's kind, or leave it where that cannot be had; returns what it is.
+
+        SQLite does not wait for other processes here, as when two servers make a database at once.
+        """
+        give_up = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                [row] = await self._db.execute_fetchall(f"PRAGMA journal_mode={mode}")
+                return str(row[0])
+            except sqlite3.OperationalError as error:
+                if "is locked" not in str(error) or time.monotonic() > give_up:
+                    raise
+            await anyio.sleep(0.02)
 
     async def fetch(self, sql: str, values: Sequence[SQLValue] = ()) -> list[Row]:
         """All rows of a statement."""
@@ -107,6 +127,7 @@ class Connection:
         await uninterrupted(self._begin())
 
     async def _begin(self) -> None:
+        self._check_open()
         await self._db.rollback()  # nothing to do, unless an earlier rollback failed
         await self.fetch("BEGIN IMMEDIATE")
 
@@ -126,6 +147,8 @@ class Connection:
         await uninterrupted(self._rollback())
 
     async def _rollback(self) -> None:
+        if self._closed:
+            return  # closing has undone it
         try:
             await self._db.rollback()
         except sqlite3.Error as error:
@@ -148,5 +171,5 @@ class Connection:
         return database_fault(error, self._path)
 
 
-async def _opened(db: aiosqlite.Connection) -> aiosqlite.Connection:
-    return await db
+async def _opened(db: aiosqlite.Connection) -> None:
+    await db

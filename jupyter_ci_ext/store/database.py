@@ -22,78 +22,19 @@ from anyio import to_thread
 
 from ..errors import StoreError
 from .access import Access, Row, SQLValue
-from .assistants import Assistants
 from .blobs import HOLD_SECONDS, Blob, Blobs
 from .connection import Connection
-from .events import Events
-from .faults import disk_fault
-from .files import Files
 from .filesystem import filesystem_type, is_network
-from .instances import InstanceLock, Instances
-from .messages import Messages
+from .instances import InstanceLock
 from .migrations import migrate
-from .runs import Runs
-from .steps import Steps
-from .threads import Threads
-from .uninterrupted import uninterrupted
-from .uploads import Uploads
+from .transaction import Tables, Transaction
+from .uninterrupted import on_disk, uninterrupted
 
 DATABASE = "state.db"
 READERS = 2
 _CLOSE_SECONDS = 5.0
+_BATCH = 500
 _READ_ONLY = "the store's own tables only read; write through store.transaction()"
-
-
-class Tables:
-    """All tables, over one way to the rows."""
-
-    def __init__(self, access: Access) -> None:
-        self.assistants = Assistants(access)
-        self.threads = Threads(access)
-        self.messages = Messages(access)
-        self.runs = Runs(access)
-        self.steps = Steps(access)
-        self.events = Events(access)
-        self.files = Files(access)
-        self.uploads = Uploads(access)
-        self.instances = Instances(access)
-
-
-class Transaction(Tables, Access):
-    """The tables inside a transaction; of no use after it."""
-
-    def __init__(self, connection: Connection, blobs: Blobs, instance: str) -> None:
-        super().__init__(self)
-        self.instance = instance
-        self.kept: list[str] = []
-        self.released: set[str] = set()
-        self.over = False
-        self._connection = connection
-        self._blobs = blobs
-
-    async def fetch(self, sql: str, values: Sequence[SQLValue] = (), /) -> list[Row]:
-        self._check()
-        return await self._connection.fetch(sql, values)
-
-    async def execute(self, sql: str, values: Sequence[SQLValue] = (), /) -> int:
-        self._check()
-        return await self._connection.execute(sql, values)
-
-    async def execute_many(self, sql: str, rows: Iterable[Sequence[SQLValue]], /) -> None:
-        self._check()
-        await self._connection.execute_many(sql, rows)
-
-    async def keep_blob(self, sha256: str, /) -> None:
-        if not await self._blobs.exists(sha256):
-            raise StoreError("The content of the file is gone from the disk; send it again.")
-        self.kept.append(sha256)
-
-    def release_blob(self, sha256: str, /) -> None:
-        self.released.add(sha256)
-
-    def _check(self) -> None:
-        if self.over:
-            raise RuntimeError("the transaction is over")
 
 
 class Store(Tables, Access):
@@ -111,12 +52,12 @@ class Store(Tables, Access):
         self.exclusive = False
         self._log = log
         self._path = data_dir / DATABASE
-        self._readers: list[Connection] = []
+        self._connections: list[Connection] = []
+        self._idle: list[Connection] = []
         self._free = asyncio.Semaphore(READERS)
         self._turn = asyncio.Lock()
         self._owner: asyncio.Task[object] | None = None
         self._transaction: Transaction | None = None
-        self._writer: Connection | None = None
         self._lock: InstanceLock | None = None
 
     @classmethod
@@ -131,22 +72,18 @@ class Store(Tables, Access):
         return store
 
     async def _open(self) -> None:
-        try:
-            await to_thread.run_sync(_make_directories, self.data_dir)
-        except OSError as error:
-            raise disk_fault(error, self.data_dir) from error
+        await on_disk(lambda: _make_directories(self.data_dir), self.data_dir)
         fstype = await to_thread.run_sync(filesystem_type, self.data_dir)
-        self._writer = await self._connect(fstype)
-        await migrate(self._writer, self._path)
+        writer = await self._connect(fstype)
+        self._connections.append(writer)
+        await migrate(writer, self._path)
         if not self.exclusive:
             for _ in range(READERS):
-                self._readers.append(await Connection.open(self._path, read_only=True))
+                self._connections.append(await Connection.open(self._path, read_only=True))
+            self._idle = self._connections[1:]
         lock = InstanceLock(self.data_dir / "instances", self.instance, alone=self.exclusive)
-        try:
-            await to_thread.run_sync(lock.acquire)
-        except OSError as error:
-            raise disk_fault(error, self.data_dir) from error
         self._lock = lock
+        await on_disk(lock.acquire, self.data_dir)
         async with self.transaction() as tx:
             await tx.instances.insert(self.instance)
         await self.blobs.sweep(lock.alive)
@@ -171,19 +108,24 @@ class Store(Tables, Access):
 
     async def close(self) -> None:
         """Close everything; closing twice is fine. Waits a little for a transaction to end."""
-        with anyio.move_on_after(_CLOSE_SECONDS):
-            await self._turn.acquire()
-            self._turn.release()
-        if self._lock is not None and self._writer is not None:
-            lock, self._lock = self._lock, None
-            try:
-                async with self.transaction() as tx:
-                    await tx.instances.delete(self.instance)
-            except StoreError as error:
-                self._log.warning("The store was not closed cleanly: %s", error)
-            await uninterrupted(to_thread.run_sync(lock.release))
-        for connection in (*self._readers, self._writer):
-            if connection is not None:
+        await uninterrupted(self._close())
+
+    async def _close(self) -> None:
+        lock, self._lock = self._lock, None
+        try:
+            if lock is not None:
+                with anyio.fail_after(_CLOSE_SECONDS):
+                    async with self.transaction() as tx:
+                        await tx.instances.delete(self.instance)
+                await on_disk(lock.release, self.data_dir)
+                await self.blobs.sweep(lock.alive)
+        except (StoreError, TimeoutError) as error:
+            reason = str(error) or "a transaction did not end"
+            self._log.warning("The store was not closed cleanly: %s", reason)
+        finally:
+            if lock is not None:
+                lock.release()
+            for connection in self._connections:
                 await connection.close()
 
     # ---- transactions -------------------------------------------------------------------------
@@ -232,13 +174,13 @@ class Store(Tables, Access):
             async with self._turn:
                 return await self._connection().fetch(sql, values)
         async with self._free:
-            if not self._readers:
+            if not self._idle:
                 raise StoreError("The store is closed.")
-            reader = self._readers.pop()
+            reader = self._idle.pop()
             try:
                 return await reader.fetch(sql, values)
             finally:
-                self._readers.append(reader)
+                self._idle.append(reader)
 
     async def execute(self, _sql: str, _values: Sequence[SQLValue] = (), /) -> int:
         raise RuntimeError(_READ_ONLY)
@@ -253,9 +195,9 @@ class Store(Tables, Access):
         raise RuntimeError(_READ_ONLY)
 
     def _connection(self) -> Connection:
-        if self._writer is None:
+        if not self._connections:
             raise StoreError("The store is closed.")
-        return self._writer
+        return self._connections[0]
 
     # ---- contents that no row refers to -------------------------------------------------------
 
@@ -282,9 +224,10 @@ class Store(Tables, Access):
             used = {
                 str(row[0])
                 for table in ("files", "upload_parts")
-                for each in hashes
+                for some in _batches(sorted(hashes))
                 for row in await connection.fetch(
-                    f"SELECT sha256 FROM {table} WHERE sha256 = ? LIMIT 1", (each,)
+                    f"SELECT sha256 FROM {table} WHERE sha256 IN ({', '.join('?' * len(some))})",
+                    some,
                 )
             }
             await self.blobs.remove(hashes - used)
@@ -312,6 +255,10 @@ class Store(Tables, Access):
             await tx.instances.delete(id)
         if self._lock is not None:
             await to_thread.run_sync(self._lock.remove, id)
+
+
+def _batches(hashes: list[str]) -> list[list[str]]:
+    return [hashes[at : at + _BATCH] for at in range(0, len(hashes), _BATCH)]
 
 
 def _make_directories(data_dir: Path) -> None:

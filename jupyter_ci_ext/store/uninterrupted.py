@@ -9,10 +9,14 @@ is therefore awaited here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+from anyio import to_thread
+
+from .faults import disk_fault
 
 T = TypeVar("T")
 
@@ -38,3 +42,14 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     except Exception as error:
         raise error from cancelled
     raise cancelled
+
+
+async def on_disk(work: Callable[[], T], where: Path) -> T:
+    """Run *work*, which blocks on the disk that holds *where*, on a thread, to its end.
+
+    What the operating system has to object comes out as `StoreError`.
+    """
+    try:
+        return await uninterrupted(to_thread.run_sync(work))
+    except OSError as error:
+        raise disk_fault(error, where) from error
