@@ -1,4 +1,8 @@
-"""The url table. Paths are below ``{server}/openai/v1`` and, the same, below ``{server}/openai``."""
+"""The url table.
+
+Paths of `API` are below ``{server}/openai/v1`` and, the same, below ``{server}/openai``; those of
+`EXTENSION` below ``{server}/code-interpreter``.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,17 @@ from .assistants import (
     AssistantsHandler,
 )
 from .base import BaseHandler, NotFoundHandler
+from .extension import (
+    ImportFileHandler,
+    InterruptHandler,
+    NotebookHandler,
+    RestartHandler,
+    SaveFileHandler,
+    SessionHandler,
+    SessionsHandler,
+    StatusHandler,
+    SummariesHandler,
+)
 from .files import (
     CancelUploadHandler,
     CompleteUploadHandler,
@@ -25,7 +40,7 @@ from .files import (
 )
 from .models import ModelHandler, ModelsHandler
 from .rooms import Rooms
-from .routing import API_ROOT, address_pattern
+from .routing import API_ROOT, EXTENSION_ROOT, address_pattern
 from .runs import (
     CancelHandler,
     EventsHandler,
@@ -58,8 +73,6 @@ class Route(NamedTuple):
     beta: bool = False
     v1_only: bool = False
 
-
-EXTENSION: Final[tuple[Route, ...]] = ()
 
 API: Final = (
     Route("/assistants", AssistantsHandler, True),
@@ -94,13 +107,27 @@ API: Final = (
 )
 
 
+EXTENSION: Final = (
+    Route("/status", StatusHandler),
+    Route("/sessions", SessionsHandler),
+    Route("/sessions/{thread_id}", SessionHandler),
+    Route("/sessions/{thread_id}/restart", RestartHandler),
+    Route("/sessions/{thread_id}/interrupt", InterruptHandler),
+    Route("/threads", SummariesHandler),
+    Route("/threads/{thread_id}/notebook", NotebookHandler),
+    Route("/files/import", ImportFileHandler),
+    Route("/files/{file_id}/save", SaveFileHandler),
+)
+
+
 def rules(base_url: str, api: ApiSettings, rooms: Rooms) -> list[tuple[str, type, dict[str, Any]]]:
     """The table as tornado's rules; what it does not name is told so in the API's shape."""
     found: list[tuple[str, type, dict[str, Any]]] = []
-    for route in API:
-        root = re.escape(url_path_join(base_url, API_ROOT)) + "(?:/v1)?"
-        kwargs = {"api": api, "rooms": rooms, "beta": route.beta, "v1_only": route.v1_only}
-        found.append((root + _pattern(route.path), route.handler, kwargs))
+    for root, version, table in ((API_ROOT, "(?:/v1)?", API), (EXTENSION_ROOT, "", EXTENSION)):
+        for route in table:
+            pattern = re.escape(url_path_join(base_url, root)) + version + _pattern(route.path)
+            kwargs = {"api": api, "rooms": rooms, "beta": route.beta, "v1_only": route.v1_only}
+            found.append((pattern, route.handler, kwargs))
     found.append((address_pattern(base_url), NotFoundHandler, {"api": api}))
     return found
 
