@@ -186,7 +186,7 @@ async def converse(
                 yield CodeStarted(0, call.id)
                 yield CodeDelta(0, call.source)
             yield CodeReady(call)
-            result = CodeResult("", ran=False)
+            result = CodeResult("", status="lost")
             try:
                 async with aclosing(run_code(call)) as outputs:
                     async for output in outputs:
@@ -207,7 +207,7 @@ async def converse(
             source = call.source.strip()
             if spent.code_calls >= allowance.code_calls:
                 closed = "limit"
-            elif result.ran and gave.get(source) == result.text:
+            elif result.status in ("ok", "error") and gave.get(source) == result.text:
                 closed = "repeated"
             gave[source] = result.text
             told.append(CallResult(call.id, text, result.images if llm.vision else ()))

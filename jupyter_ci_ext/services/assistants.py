@@ -9,12 +9,12 @@ from ..ids import new_id
 from ..store.database import Store, Tables
 from ..wire.assistant import Assistant
 from ..wire.assistant_params import CreateAssistant, ModifyAssistant
+from ..wire.choice_params import to_format
 from ..wire.common import Deleted, ListPage
 from ..wire.params import ListQuery
 from ..wire.tool_params import (
     ToolResourcesParam,
     changed_resources,
-    to_format,
     to_resources,
     to_tools,
 )

@@ -69,6 +69,8 @@ async def require_file(tables: Tables, id: str) -> StoredFile:
 async def require_files(tables: Tables, named: Iterable[tuple[str, str]]) -> None:
     """Check the files a body names, as pairs of parameter and id; raises `InvalidRequest`."""
     pairs = list(named)
+    if not pairs:
+        return
     there = await tables.files.get_many(list({id for _, id in pairs}))
     for param, id in pairs:
         if id not in there:

@@ -9,6 +9,7 @@ from ..errors import InvalidRequest
 from ..ids import new_id
 from ..store.database import Store, Transaction
 from ..wire.assistant import Assistant
+from ..wire.choice_params import to_choice, to_format
 from ..wire.common import ListPage
 from ..wire.params import ListQuery
 from ..wire.run import ACTIVE, Run, TruncationStrategy
@@ -23,8 +24,6 @@ from ..wire.thread_params import CreateThread
 from ..wire.tool_params import (
     ToolResourcesParam,
     changed_resources,
-    to_choice,
-    to_format,
     to_tools,
 )
 from ..wire.tools import Tool, ToolChoice

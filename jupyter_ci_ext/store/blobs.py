@@ -129,6 +129,11 @@ class Blobs:
         if not holds:
             self._held.pop(sha256, None)
 
+    def let_go_all(self) -> set[str]:
+        """End all holds; returns the contents that were held."""
+        held, self._held = set(self._held), {}
+        return held
+
     async def remove(self, hashes: Iterable[str]) -> None:
         """Delete contents that are not held; the caller knows that no row refers to them."""
         async with self._placing:

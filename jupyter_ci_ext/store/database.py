@@ -117,6 +117,7 @@ class Store(Tables, Access):
                 with anyio.fail_after(_CLOSE_SECONDS):
                     async with self.transaction() as tx:
                         await tx.instances.delete(self.instance)
+                        tx.released |= self.blobs.let_go_all()
                 await on_disk(lock.release, self.data_dir)
                 await self.blobs.sweep(lock.alive)
         except (StoreError, TimeoutError) as error:

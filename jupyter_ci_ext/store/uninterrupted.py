@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import anyio
 from anyio import to_thread
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from .faults import disk_fault
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Run *work* to its end; a cancellation that arrives meanwhile is raised afterwards.
+    """Run *work* to its end; a cancellation that arrives before or meanwhile is raised afterwards.
 
     Holds against both kinds of cancellation, anyio's scopes and ``asyncio.Task.cancel()``. When
     *work* fails its error wins, with the cancellation as its context.
@@ -36,7 +37,11 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
             except asyncio.CancelledError as error:
                 cancelled = error
     if cancelled is None:
-        return task.result()
+        result = task.result()
+        # a scope that was cancelled meanwhile has not said so yet: this may be the only wait of
+        # a loop, which would never end
+        await checkpoint_if_cancelled()
+        return result
     try:
         task.result()
     except Exception as error:

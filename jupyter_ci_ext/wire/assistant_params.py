@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from .choice_params import ResponseFormatParam
 from .params import MetadataParam, Params
-from .tool_params import ResponseFormatParam, ToolResourcesParam, ToolsParam
+from .tool_params import ToolResourcesParam, ToolsParam
 from .tools import ReasoningEffort
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]

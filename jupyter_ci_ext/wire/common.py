@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 Metadata = dict[str, str]
 """Up to 16 pairs of text the client keeps with an object."""
@@ -16,7 +24,12 @@ T = TypeVar("T")
 class WireObject(BaseModel):
     """Base of everything that is sent: frozen, tolerant of keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class Sparse(WireObject):
@@ -25,10 +38,20 @@ class Sparse(WireObject):
     A field that was given as None is sent as null; one that was not given and is None is left out.
     """
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     @model_serializer(mode="wrap")
     def _only_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         given = self.model_fields_set
         return {k: v for k, v in handler(self).items() if v is not None or k in given}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """What is sent has the same fields, only fewer of them; the serializer cannot say so."""
+        plain = {key: value for key, value in core_schema.items() if key != "serialization"}
+        return handler(cast(CoreSchema, plain))
 
 
 class ListPage(WireObject, Generic[T]):

@@ -41,7 +41,9 @@ def refuse_type(expected: str) -> NoReturn:
 class Params(BaseModel):
     """Base of request bodies: strict, frozen, unknown keys forbidden."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
     def given(self, name: str) -> bool:
         """Whether the client sent *name*, be it as null."""
@@ -51,7 +53,7 @@ class Params(BaseModel):
 class TextParams(BaseModel):
     """Base of queries and forms: values are text, unknown keys (``api-version`` …) are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -73,10 +75,6 @@ class ListQuery(TextParams):
     """Begin after the object of this id."""
     before: str | None = None
     """End before the object of this id."""
-
-
-class NoParams(Params):
-    """A body that has no parameters."""
 
 
 def _id_check(prefix: str) -> Callable[[str], str]:

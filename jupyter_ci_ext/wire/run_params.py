@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from .assistant_params import Instructions, ModelName, Temperature, TopP
+from .choice_params import ResponseFormatParam, ToolChoiceParam
 from .message_params import CreateMessage
 from .params import AssistantId, ListQuery, MetadataParam, Params, TextParams
 from .thread_params import CreateThread
-from .tool_params import ResponseFormatParam, ToolChoiceParam, ToolResourcesParam, ToolsParam
+from .tool_params import ToolResourcesParam, ToolsParam
 from .tools import ReasoningEffort
 
 TokenLimit = Annotated[int, Field(ge=1, le=2**53)]

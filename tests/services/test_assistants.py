@@ -12,11 +12,10 @@ from jupyter_ci_ext.wire.params import ListQuery
 from jupyter_ci_ext.wire.v1_params import CreateAssistantFile
 from jupyter_ci_ext.wire.validation import parse
 
-from .conftest import House
-
-pytestmark = pytest.mark.anyio
+from .house import House, in_house
 
 
+@in_house
 async def test_a_tool_brings_its_resources(house: House) -> None:
     bare = await house.assistant()
     assert bare.model_dump()["tool_resources"] == {}
@@ -25,6 +24,7 @@ async def test_a_tool_brings_its_resources(house: House) -> None:
     assert both == {"code_interpreter": {"file_ids": []}, "file_search": {"vector_store_ids": []}}
 
 
+@in_house
 async def test_what_is_created_is_what_is_read(house: House) -> None:
     made = await house.assistant(
         name="n",
@@ -38,6 +38,7 @@ async def test_what_is_created_is_what_is_read(house: House) -> None:
     assert made.response_format == {"type": "json_object"}
 
 
+@in_house
 async def test_an_unknown_model_is_refused_and_nothing_stored(house: House) -> None:
     with pytest.raises(NotFound) as caught:
         await house.assistant(model="gpt-9")
@@ -45,6 +46,7 @@ async def test_an_unknown_model_is_refused_and_nothing_stored(house: House) -> N
     assert await house.rows("assistants") == 0
 
 
+@in_house
 async def test_a_file_that_is_not_there_is_refused(house: House) -> None:
     resources = {"code_interpreter": {"file_ids": ["file-gone"]}}
     with pytest.raises(InvalidRequest, match="No such File object: file-gone") as caught:
@@ -76,6 +78,7 @@ async def test_a_file_that_is_not_there_is_refused(house: House) -> None:
         ({"response_format": {"type": "text"}}, {"response_format": {"type": "text"}}),
     ],
 )
+@in_house
 async def test_modify_replaces_what_is_given(
     house: House, body: dict[str, Any], changed: dict[str, Any]
 ) -> None:
@@ -87,6 +90,7 @@ async def test_modify_replaces_what_is_given(
     assert await house.services.assistants.get(old.id) == new
 
 
+@in_house
 async def test_deleting_twice(house: House) -> None:
     made = await house.assistant()
     gone = await house.services.assistants.delete(made.id)
@@ -95,6 +99,7 @@ async def test_deleting_twice(house: House) -> None:
         await house.services.assistants.delete(made.id)
 
 
+@in_house
 async def test_lists_are_newest_first_and_end_with_an_empty_page(house: House) -> None:
     ids = [(await house.assistant()).id for _ in range(3)]
     first = await house.services.assistants.list(ListQuery(limit=2))
@@ -104,6 +109,7 @@ async def test_lists_are_newest_first_and_end_with_an_empty_page(house: House) -
     assert (rest.data, rest.last_id, rest.has_more) == ([], None, False)
 
 
+@in_house
 async def test_files_of_an_assistant_in_v1(house: House) -> None:
     made, service = await house.assistant(), house.services.assistants
     files = [await house.file() for _ in range(3)]
@@ -128,6 +134,7 @@ async def test_files_of_an_assistant_in_v1(house: House) -> None:
         await service.add_file(made.id, CreateAssistantFile(file_id="file-gone"))
 
 
+@in_house
 async def test_an_assistant_takes_twenty_files(house: House) -> None:
     ids = [(await house.file()).id for _ in range(21)]
     resources = {"code_interpreter": {"file_ids": ids[:20]}}

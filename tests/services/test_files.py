@@ -17,9 +17,7 @@ from jupyter_ci_ext.wire.file_params import (
 from jupyter_ci_ext.wire.upload import Upload, UploadPart
 from jupyter_ci_ext.wire.validation import parse
 
-from .conftest import House
-
-pytestmark = pytest.mark.anyio
+from .house import House, in_house
 
 
 async def contents(house: House) -> int:
@@ -30,6 +28,7 @@ async def contents(house: House) -> int:
 @pytest.mark.parametrize(
     "name", ["你好.txt", "../../etc/passwd", "a\nb.csv", "x" * 300, "text/csv"]
 )
+@in_house
 async def test_names_are_kept_as_they_are(house: House, name: str) -> None:
     file = await house.file(name=name)
     assert (await house.services.files.get(file.id)).filename == name
@@ -37,17 +36,20 @@ async def test_names_are_kept_as_they_are(house: House, name: str) -> None:
     assert stored.sha256 == hashlib.sha256(b"a,b\n1,2\n").hexdigest()
 
 
+@in_house
 async def test_a_name_that_is_no_unicode_is_mended(house: House) -> None:
     assert (await house.file(name="a\udcff.csv")).filename == "a?.csv"
 
 
 @pytest.mark.parametrize(("content", "name"), [(b"", "empty.csv"), (b"x", "n" * 1025)])
+@in_house
 async def test_a_refused_file_leaves_nothing(house: House, content: bytes, name: str) -> None:
     with pytest.raises(InvalidRequest):
         await house.file(content, name)
     assert (await house.rows("files"), await contents(house)) == (0, 0)
 
 
+@in_house
 async def test_unknown_files(house: House) -> None:
     for call in (
         house.services.files.get,
@@ -62,6 +64,7 @@ async def test_unknown_files(house: House) -> None:
         )
 
 
+@in_house
 async def test_a_deleted_file_is_detached_everywhere(house: House) -> None:
     gone, kept = await house.file(b"1"), await house.file(b"2")
     resources = {"code_interpreter": {"file_ids": [gone.id, kept.id]}}
@@ -78,6 +81,7 @@ async def test_a_deleted_file_is_detached_everywhere(house: House) -> None:
     assert await contents(house) == 1
 
 
+@in_house
 async def test_files_expire(house: House) -> None:
     form = {"purpose": "vision", "expires_after": {"anchor": "created_at", "seconds": "3600"}}
     blob = await house.store.blobs.put(b"x")
@@ -94,6 +98,7 @@ async def test_files_expire(house: House) -> None:
     assert found.tool_resources.code_files == []
 
 
+@in_house
 async def test_files_are_listed_by_purpose(house: House) -> None:
     file = await house.file()
     page = await house.services.files.list(FileListQuery(purpose="assistants"))
@@ -110,6 +115,7 @@ async def part(house: House, to: Upload, content: bytes) -> UploadPart:
     return await house.services.uploads.add_part(to.id, await house.store.blobs.put(content))
 
 
+@in_house
 async def test_an_upload_in_parts(house: House) -> None:
     pending = await upload(house, 6)
     assert "file" not in pending.model_dump()
@@ -135,6 +141,7 @@ async def test_an_upload_in_parts(house: House) -> None:
     assert await contents(house) == 1
 
 
+@in_house
 async def test_an_upload_must_be_what_was_announced(house: House) -> None:
     pending = await upload(house, 6)
     one = await part(house, pending, b"abc")
@@ -153,6 +160,7 @@ async def test_an_upload_must_be_what_was_announced(house: House) -> None:
     assert await contents(house) == 0
 
 
+@in_house
 async def test_an_upload_that_is_too_old(house: House) -> None:
     pending = await upload(house, 3)
     await part(house, pending, b"abc")
@@ -169,6 +177,7 @@ async def test_an_upload_that_is_too_old(house: House) -> None:
         await house.services.uploads.cancel("upload_x")
 
 
+@in_house
 async def test_models(house: House) -> None:
     listed = await house.services.models.list()
     assert [model.id for model in listed.data] == ["demo", "gpt-4o"]

@@ -34,13 +34,12 @@ from jupyter_ci_ext.wire.run_step import (
 )
 from jupyter_ci_ext.wire.validation import parse
 
-from .conftest import House
-
-pytestmark = pytest.mark.anyio
+from .house import House, in_house
 
 FUNCTION = {"type": "function", "function": {"name": "f"}}
 
 
+@in_house
 async def test_a_run_inherits_from_its_assistant(house: House) -> None:
     file = await house.file()
     assistant = await house.assistant(
@@ -61,6 +60,7 @@ async def test_a_run_inherits_from_its_assistant(house: House) -> None:
     assert house.supervisor.submitted == [run.id]
 
 
+@in_house
 async def test_what_a_run_is_given_stands_instead(house: House) -> None:
     assistant = await house.assistant(instructions="Be brief.", temperature=0.3)
     run = await house.run(
@@ -88,6 +88,7 @@ async def test_what_a_run_is_given_stands_instead(house: House) -> None:
     assert await house.services.runs.get(run.thread_id, run.id) == run
 
 
+@in_house
 async def test_foundry_runs_live_longer(house: House) -> None:
     assistant, thread = await house.assistant(), await house.thread("hi")
     params = CreateRun(assistant_id=assistant.id)
@@ -95,6 +96,7 @@ async def test_foundry_runs_live_longer(house: House) -> None:
     assert run.expires_at == run.created_at + 1800
 
 
+@in_house
 async def test_additional_messages_come_first(house: House) -> None:
     assistant, thread = await house.assistant(), await house.thread("one")
     more = [{"role": "assistant", "content": "two"}, {"role": "user", "content": "three"}]
@@ -103,6 +105,7 @@ async def test_additional_messages_come_first(house: House) -> None:
     assert [each.role for each in page.data] == ["user", "assistant", "user"]
 
 
+@in_house
 async def test_a_thread_has_one_run_at_a_time(house: House) -> None:
     assistant, thread = await house.assistant(), await house.thread("hi")
     run = await house.run(thread, assistant)
@@ -116,6 +119,7 @@ async def test_a_thread_has_one_run_at_a_time(house: House) -> None:
 
 
 @pytest.mark.parametrize("said", [[], [{"role": "assistant", "content": "hello"}]])
+@in_house
 async def test_a_run_needs_something_to_answer(house: House, said: list[Any]) -> None:
     assistant, thread = await house.assistant(), await house.thread(messages=said)
     with pytest.raises(InvalidRequest) as caught:
@@ -153,6 +157,7 @@ async def test_a_run_needs_something_to_answer(house: House, said: list[Any]) ->
         ),
     ],
 )
+@in_house
 async def test_a_refused_run_leaves_nothing(
     house: House, body: dict[str, Any], error: type[Exception], text: str
 ) -> None:
@@ -164,11 +169,13 @@ async def test_a_refused_run_leaves_nothing(
     assert house.supervisor.submitted == []
 
 
+@in_house
 async def test_an_unknown_thread_is_said_first(house: House) -> None:
     with pytest.raises(NotFound, match="No thread found with id 'nope'"):
         await house.services.runs.create("nope", CreateRun(assistant_id="asst_gone"))
 
 
+@in_house
 async def test_a_thread_and_a_run_at_once(house: House) -> None:
     one, two = await house.file(), await house.file()
     assistant = await house.assistant(
@@ -190,6 +197,7 @@ async def test_a_thread_and_a_run_at_once(house: House) -> None:
     assert (await house.rows("threads"), await house.rows("runs")) == (1, 1)
 
 
+@in_house
 async def test_metadata_of_a_run_waits_for_its_end(house: House) -> None:
     run = await house.run(await house.thread("hi"), await house.assistant())
     await house.supervisor.put(run.id, status="in_progress")
@@ -201,6 +209,7 @@ async def test_metadata_of_a_run_waits_for_its_end(house: House) -> None:
     assert changed.metadata == {"a": "b"}
 
 
+@in_house
 async def test_cancelling(house: House) -> None:
     thread, assistant = await house.thread("hi"), await house.assistant()
     run = await house.run(thread, assistant)
@@ -225,6 +234,7 @@ async def waiting_run(house: House) -> Run:
     return await house.supervisor.put(run.id, status="requires_action", required_action=action)
 
 
+@in_house
 async def test_outputs_are_handed_on(house: House) -> None:
     run = await waiting_run(house)
     outputs = [{"tool_call_id": "call_b", "output": "2"}, {"tool_call_id": "call_a"}]
@@ -247,6 +257,7 @@ async def test_outputs_are_handed_on(house: House) -> None:
         ([None, "call_b"], "['call_b']"),
     ],
 )
+@in_house
 async def test_all_outputs_or_none(house: House, ids: list[str | None], got: str) -> None:
     run = await waiting_run(house)
     outputs = [{"tool_call_id": id, "output": "x"} for id in ids]
@@ -259,6 +270,7 @@ async def test_all_outputs_or_none(house: House, ids: list[str | None], got: str
     assert house.supervisor.outputs == {}
 
 
+@in_house
 async def test_runs_of_a_thread_are_listed(house: House) -> None:
     run = await house.run(await house.thread("hi"), await house.assistant())
     other = await house.thread("ho")
@@ -268,6 +280,7 @@ async def test_runs_of_a_thread_are_listed(house: House) -> None:
         await house.services.runs.get(other.id, run.id)
 
 
+@in_house
 async def test_steps_show_rich_outputs_to_those_who_ask(house: House) -> None:
     run = await house.run(await house.thread("hi"), await house.assistant())
     code = CodeInterpreterCall(

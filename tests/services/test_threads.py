@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from jupyter_ci_ext.errors import InvalidRequest, NotFound, SessionLost
+from jupyter_ci_ext.events import RunLog
 from jupyter_ci_ext.services.threads import Threads
+from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.message import Message
 from jupyter_ci_ext.wire.message_params import CreateMessage, MessageListQuery, ModifyMessage
 from jupyter_ci_ext.wire.params import ListQuery
+from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.thread_params import CreateThread, ModifyThread
 from jupyter_ci_ext.wire.validation import parse
 
-from .conftest import House
-
-pytestmark = pytest.mark.anyio
+from .house import House, IdleSupervisor, in_house
 
 CODE = [{"type": "code_interpreter"}]
 
 
+@in_house
 async def test_an_empty_body_makes_a_thread(house: House) -> None:
     thread = await house.services.threads.create(parse(CreateThread, None))
     dumped = (await house.services.threads.get(thread.id)).model_dump()
@@ -26,6 +30,7 @@ async def test_an_empty_body_makes_a_thread(house: House) -> None:
     assert dumped["tool_resources"] == {}
 
 
+@in_house
 async def test_first_messages_keep_their_order_and_bring_their_files(house: House) -> None:
     one, two = await house.file(), await house.file()
     search = {"file_id": two.id, "tools": [{"type": "file_search"}]}
@@ -48,6 +53,7 @@ def text(message: Message) -> str:
     return part.text.value
 
 
+@in_house
 async def test_one_bad_message_and_there_is_no_thread(house: House) -> None:
     bad = {"role": "user", "content": "b", "attachments": [{"file_id": "file-gone"}]}
     messages = [{"role": "user", "content": "a"}, bad]
@@ -57,6 +63,7 @@ async def test_one_bad_message_and_there_is_no_thread(house: House) -> None:
     assert (await house.rows("threads"), await house.rows("messages")) == (0, 0)
 
 
+@in_house
 async def test_a_picture_must_be_a_file_that_is_there(house: House) -> None:
     thread = await house.thread()
     picture = [{"type": "image_file", "image_file": {"file_id": "file-gone"}}]
@@ -72,6 +79,7 @@ async def test_a_picture_must_be_a_file_that_is_there(house: House) -> None:
     }
 
 
+@in_house
 async def test_modify_replaces_what_is_given(house: House) -> None:
     file = await house.file()
     thread = await house.thread(metadata={"title": "old"})
@@ -85,6 +93,7 @@ async def test_modify_replaces_what_is_given(house: House) -> None:
     assert (new.metadata, new.tool_resources.code_files) == ({"title": "new"}, [file.id])
 
 
+@in_house
 async def test_messages_wait_for_the_run(house: House) -> None:
     thread, assistant = await house.thread("hi"), await house.assistant()
     run = await house.run(thread, assistant)
@@ -98,6 +107,7 @@ async def test_messages_wait_for_the_run(house: House) -> None:
     await house.services.messages.create(thread.id, house.message())
 
 
+@in_house
 async def test_messages_of_other_threads_are_not_found(house: House) -> None:
     here, there = await house.thread("a"), await house.thread("b")
     service = house.services.messages
@@ -113,6 +123,7 @@ async def test_messages_of_other_threads_are_not_found(house: House) -> None:
         await service.create("nope", house.message())
 
 
+@in_house
 async def test_metadata_is_all_that_changes_in_a_message(house: House) -> None:
     thread = await house.thread("a")
     service = house.services.messages
@@ -125,6 +136,7 @@ async def test_metadata_is_all_that_changes_in_a_message(house: House) -> None:
     assert (await service.list(thread.id, MessageListQuery())).data == []
 
 
+@in_house
 async def test_files_of_a_message_in_v1(house: House) -> None:
     thread, file = await house.thread(), await house.file()
     attached = {"file_id": file.id, "tools": CODE}
@@ -138,6 +150,7 @@ async def test_files_of_a_message_in_v1(house: House) -> None:
         await house.services.messages.get_file(thread.id, message.id, "file-else")
 
 
+@in_house
 async def test_a_deleted_thread_takes_everything_along(house: House) -> None:
     thread, assistant = await house.thread("a"), await house.assistant()
     run = await house.run(thread, assistant)
@@ -151,6 +164,42 @@ async def test_a_deleted_thread_takes_everything_along(house: House) -> None:
         await house.services.threads.delete(thread.id)
 
 
+class SlowToStop(IdleSupervisor):
+    """Needs a while until a cancelled run is over; its last words come before that."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.logs: dict[str, RunLog] = {}
+        self.ended: asyncio.Task[None] | None = None
+
+    async def cancel(self, thread_id: str, run_id: str, /) -> Run:
+        run = await self.put(run_id, status="cancelling")
+        self.logs[run_id] = RunLog(run_id)
+        self.ended = asyncio.create_task(self._end(run_id))
+        return run
+
+    async def _end(self, run_id: str) -> None:
+        await asyncio.sleep(0.05)
+        await self.put(run_id, status="cancelled")  # fails when the run is gone already
+        self.logs[run_id].append("thread.run.cancelled", "{}")
+        self.logs[run_id].close()
+
+    def log(self, run_id: str, /) -> RunLog | None:
+        return self.logs.get(run_id)
+
+
+@in_house
+async def test_a_thread_is_deleted_once_its_run_has_stopped(house: House) -> None:
+    thread, assistant = await house.thread("a"), await house.assistant()
+    await house.run(thread, assistant)
+    supervisor = SlowToStop(house.store)
+    await Threads(house.store, supervisor, house.sessions).delete(thread.id)
+    assert supervisor.ended is not None
+    await supervisor.ended
+    assert [await house.rows(name) for name in ("threads", "messages", "runs")] == [0, 0, 0]
+    assert house.sessions.forgotten == [thread.id]
+
+
 class StubbornSessions:
     """Cannot let go of a workspace."""
 
@@ -158,6 +207,7 @@ class StubbornSessions:
         raise SessionLost("The workspace cannot be removed.")
 
 
+@in_house
 async def test_a_workspace_that_stays_does_not_keep_the_thread(house: House) -> None:
     thread = await house.thread("a")
     service = Threads(house.store, house.supervisor, StubbornSessions())
@@ -165,6 +215,7 @@ async def test_a_workspace_that_stays_does_not_keep_the_thread(house: House) -> 
     assert await house.rows("threads") == 0
 
 
+@in_house
 async def test_threads_are_listed(house: House) -> None:
     ids = [(await house.thread()).id for _ in range(3)]
     page = await house.services.threads.list(ListQuery(order="asc", limit=2))

@@ -229,8 +229,9 @@ async def test_uninterrupted_work_ends_before_the_cancellation_is_raised() -> No
             task.cancel()
         with pytest.raises(expected):
             await task
-    with anyio.move_on_after(0.001):
+    with anyio.move_on_after(0.001) as scope:
         await uninterrupted(work(False))
+    assert scope.cancelled_caught
     assert ended == [False, True, False]
 
 

@@ -35,7 +35,7 @@ from jupyter_ci_ext.wire.run_step import (
     RunStep,
     ToolCallsDetails,
 )
-from jupyter_ci_ext.wire.tools import CodeInterpreterTool, FileSearchTool, ToolResources
+from jupyter_ci_ext.wire.tools import CodeInterpreterTool, FileSearchTool, Tool, ToolResources
 from jupyter_ci_ext.wire.v1_params import parse_v1
 
 FILES = ToolResources().with_code_files(["file-1"])
@@ -46,7 +46,7 @@ def js(value: Any) -> dict[str, Any]:
 
 
 def test_an_assistant_in_v1() -> None:
-    tools = [CodeInterpreterTool(), FileSearchTool()]
+    tools: list[Tool] = [CodeInterpreterTool(), FileSearchTool()]
     new = Assistant(id="asst_1", created_at=1, model="m", tools=tools, tool_resources=FILES)
     assert json.dumps(v1.outgoing(js(new))) == json.dumps(
         {

@@ -26,7 +26,7 @@ from jupyter_ci_ext.wire.message import Message
 from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.run_step import RunStep
 from jupyter_ci_ext.wire.thread import Thread
-from jupyter_ci_ext.wire.tools import FunctionDefinition, ToolResources
+from jupyter_ci_ext.wire.tools import CodeInterpreterTool, FunctionDefinition, ToolResources
 from jupyter_ci_ext.wire.upload import Upload
 
 ASSISTANT = """{"id":"asst_Leo2sRC1zfL8826tvsgfhKJ4","object":"assistant","created_at":1774963842,\
@@ -107,7 +107,7 @@ def test_defaults_of_a_new_run_are_those_recorded() -> None:
         thread_id="thread_erGl66dVoAO1EY2Mp3lvn9JB",
         model="gpt-4o-mini",
         instructions="Please address the user as Jane Doe.",
-        tools=[{"type": "code_interpreter"}],  # type: ignore[list-item]
+        tools=[CodeInterpreterTool()],
     )
     assert dump(run) == RUN
 
@@ -119,7 +119,7 @@ def test_function_tools_get_the_recorded_defaults() -> None:
 def test_objects_are_frozen_and_copied_to_change() -> None:
     thread = Thread.model_validate_json(THREAD)
     with pytest.raises(ValidationError):
-        thread.metadata = {"title": "x"}  # type: ignore[misc]
+        thread.metadata = {"title": "x"}
     assert thread.model_copy(update={"metadata": {"title": "x"}}).metadata == {"title": "x"}
     assert thread.metadata == {}
 
@@ -188,3 +188,12 @@ def test_deltas_hold_only_what_is_new() -> None:
         '{"id":"msg_1","object":"thread.message.delta","delta":{"content":'
         '[{"index":0,"type":"text","text":{"value":" sol"}}]}}'
     )
+
+
+def test_schemas_say_what_is_required_and_what_it_is() -> None:
+    schema = Message.model_json_schema(mode="serialization")
+    assert set(schema["required"]) == set(Message.model_fields)
+    assert schema["properties"]["status"]["description"].startswith("Whether it is being written")
+    upload = Upload.model_json_schema(mode="serialization")
+    assert "file" in upload["properties"]
+    assert "file" not in upload["required"]

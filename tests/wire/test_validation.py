@@ -432,6 +432,8 @@ ACCEPTED: list[tuple[type[BaseModel], object]] = [
     (CreateThread, {"messages": None, "metadata": None, "tool_resources": None}),
     (CreateMessage, M | {"attachments": None, "metadata": None}),
     (CreateRun, R | {"stream": None, "tools": None, "additional_messages": [], "model": None}),
+    (CreateRun, R | dict.fromkeys(set(CreateRun.model_fields) - {"assistant_id"})),
+    (CreateAssistant, A | dict.fromkeys(set(CreateAssistant.model_fields) - {"model"})),
     (CreateRun, R | {"temperature": 1, "top_p": 0.5, "max_completion_tokens": 16}),
     (CreateThreadAndRun, R | {"thread": {"messages": [M]}, "tool_resources": {}}),
     (SubmitToolOutputsParams, {"tool_outputs": [{"tool_call_id": "call_1"}]}),

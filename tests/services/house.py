@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.errors import NotFound
@@ -128,15 +130,30 @@ class House:
         return count
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    store = await Store.open(tmp_path / "data")
+@asynccontextmanager
+async def house_in(folder: Path) -> AsyncIterator[House]:
+    """The services over a store in *folder*."""
+    store = await Store.open(folder / "data")
     supervisor, sessions = IdleSupervisor(store), NoSessions()
     services = Services.over(store, supervisor, TwoModels(), sessions, RunLimits())
-    yield House(store, supervisor, sessions, services)
-    await store.close()
+    try:
+        yield House(store, supervisor, sessions, services)
+    finally:
+        await store.close()
+
+
+def in_house(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Make a plain test of a coroutine function whose first argument is a `House`."""
+
+    def run(tmp_path: Path, **fixtures: Any) -> None:
+        async def main() -> None:
+            async with house_in(tmp_path) as house:
+                await test(house, **fixtures)
+
+        asyncio.run(main())
+
+    own = list(inspect.signature(test).parameters.values())[1:]
+    tmp_path = inspect.Parameter("tmp_path", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    run.__signature__ = inspect.Signature([tmp_path, *own])  # type: ignore[attr-defined]
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
