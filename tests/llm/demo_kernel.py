@@ -72,9 +72,7 @@ class Conversation:
                 self.messages.append(CallResult(call.id, self.run(call.source)))
         raise AssertionError("no end of calls")
 
-    async def turn(
-        self, **turn: Any
-    ) -> tuple[str, list[CodeCall | FunctionCall], Finished]:
+    async def turn(self, **turn: Any) -> tuple[str, list[CodeCall | FunctionCall], Finished]:
         """One turn: text, calls and how it ended."""
         said, calls = "", []
         asked = Turn(
@@ -97,7 +95,9 @@ class Conversation:
                 calls.append(FunctionCall(delta.id, delta.name, ""))
             elif isinstance(delta, FunctionDelta):
                 last = calls[delta.index]
-                calls[delta.index] = FunctionCall(last.id, last.name, last.arguments + delta.arguments)
+                calls[delta.index] = FunctionCall(
+                    last.id, last.name, last.arguments + delta.arguments
+                )
             elif isinstance(delta, Finished):
                 finished = delta
         assert finished is not None
@@ -110,7 +110,9 @@ class Conversation:
         with contextlib.redirect_stdout(printed), _no_windows():
             try:
                 tree = ast.parse(source)
-                last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+                last = (
+                    tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+                )
                 exec(compile(tree, "<cell>", "exec"), self.space)
                 if last is not None:
                     value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), self.space)
