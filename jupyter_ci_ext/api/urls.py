@@ -1,0 +1,85 @@
+"""The url table. Paths are below ``{server}/openai/v1`` and, the same, below ``{server}/openai``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from jupyter_server.utils import url_path_join
+
+from .assistants import AssistantHandler, AssistantsHandler
+from .base import BaseHandler, NotFoundHandler
+from .files import (
+    CancelUploadHandler,
+    CompleteUploadHandler,
+    FileContentHandler,
+    FileHandler,
+    FilesHandler,
+    UploadPartsHandler,
+    UploadsHandler,
+)
+from .models import ModelHandler, ModelsHandler
+from .rooms import Rooms
+from .routing import API_ROOT, address_pattern
+from .runs import (
+    CancelHandler,
+    EventsHandler,
+    RunHandler,
+    RunsHandler,
+    StepHandler,
+    StepsHandler,
+    SubmitToolOutputsHandler,
+    ThreadAndRunHandler,
+)
+from .settings import ApiSettings
+from .threads import MessageHandler, MessagesHandler, ThreadHandler, ThreadsHandler
+
+
+class Route(NamedTuple):
+    """One address: a path with ``{names}``, its handler, and whether OpenAI wants a beta header."""
+
+    path: str
+    handler: type[BaseHandler]
+    beta: bool = False
+
+
+API: Final = (
+    Route("/assistants", AssistantsHandler, True),
+    Route("/assistants/{assistant_id}", AssistantHandler, True),
+    Route("/threads", ThreadsHandler, True),
+    Route("/threads/runs", ThreadAndRunHandler, True),
+    Route("/threads/{thread_id}", ThreadHandler, True),
+    Route("/threads/{thread_id}/messages", MessagesHandler, True),
+    Route("/threads/{thread_id}/messages/{message_id}", MessageHandler, True),
+    Route("/threads/{thread_id}/runs", RunsHandler, True),
+    Route("/threads/{thread_id}/runs/{run_id}", RunHandler, True),
+    Route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", SubmitToolOutputsHandler, True),
+    Route("/threads/{thread_id}/runs/{run_id}/cancel", CancelHandler, True),
+    Route("/threads/{thread_id}/runs/{run_id}/events", EventsHandler, True),
+    Route("/threads/{thread_id}/runs/{run_id}/steps", StepsHandler, True),
+    Route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", StepHandler, True),
+    Route("/files", FilesHandler),
+    Route("/files/{file_id}", FileHandler),
+    Route("/files/{file_id}/content", FileContentHandler),
+    Route("/uploads", UploadsHandler),
+    Route("/uploads/{upload_id}/parts", UploadPartsHandler),
+    Route("/uploads/{upload_id}/complete", CompleteUploadHandler),
+    Route("/uploads/{upload_id}/cancel", CancelUploadHandler),
+    Route("/models", ModelsHandler),
+    Route("/models/{model}", ModelHandler),
+)
+
+
+def rules(base_url: str, api: ApiSettings, rooms: Rooms) -> list[tuple[str, type, dict[str, Any]]]:
+    """The table as tornado's rules; what it does not name is told so in the API's shape."""
+    found: list[tuple[str, type, dict[str, Any]]] = []
+    for route in API:
+        root = re.escape(url_path_join(base_url, API_ROOT)) + "(?:/v1)?"
+        kwargs = {"api": api, "rooms": rooms, "beta": route.beta}
+        found.append((root + _pattern(route.path), route.handler, kwargs))
+    found.append((address_pattern(base_url), NotFoundHandler, {"api": api}))
+    return found
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)) + "/?"
