@@ -6,6 +6,7 @@ Pure, and the same at any chunking: fed piece by piece or at once, the output jo
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": "\n"}
 
@@ -160,3 +161,42 @@ class Unfenced:
         if self._body is not None:
             return self._body.close()
         return "" if self._plain else self._head
+
+
+class Thoughtless:
+    """An answer without the ``<think>…</think>`` some models begin it with."""
+
+    _open, _close = "<think>", "</think>"
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state: Literal["start", "thinking", "after", "answer"] = "start"
+
+    def feed(self, text: str) -> str:
+        """More of the answer."""
+        if self._state == "answer":
+            return text
+        self._held += text
+        if self._state == "start":
+            start = self._held.lstrip()
+            if self._open.startswith(start[: len(self._open)]):
+                if len(start) < len(self._open):
+                    return ""
+                self._held, self._state = start[len(self._open) :], "thinking"
+            else:
+                self._state = "answer"
+                return self._held
+        if self._state == "thinking":
+            thought, end, rest = self._held.partition(self._close)
+            if not end:
+                self._held = thought[-len(self._close) :]
+                return ""
+            self._held, self._state = rest, "after"
+        answer = self._held.lstrip()
+        if answer:
+            self._state = "answer"
+        return answer
+
+    def close(self) -> str:
+        """What was held back and turned out to be answer."""
+        return self._held if self._state == "start" else ""
