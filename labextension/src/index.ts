@@ -1,8 +1,7 @@
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { palettePlugin } from './plugins/palette';
+import { panelPlugin } from './plugins/panel';
+import { runningPlugin } from './plugins/running';
 
-const panel: JupyterFrontEndPlugin<void> = {
-  id: 'jupyter-ci-ext:panel',
-  autoStart: true,
-  activate: () => undefined
-};
-export default [panel];
+export { ICodeInterpreter } from './tokens';
+
+export default [panelPlugin, palettePlugin, runningPlugin];
