@@ -9,6 +9,7 @@ from typing import Final
 
 from anyio import to_thread
 
+from jupyter_ci_ext.engine.allowance import Spent
 from jupyter_ci_ext.engine.environment import describe, installed
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.transcript import (
@@ -17,7 +18,6 @@ from jupyter_ci_ext.engine.transcript import (
     has_code_interpreter,
     pictures_wanted,
 )
-from jupyter_ci_ext.engine.turn import Spent
 from jupyter_ci_ext.kernels.names import free_name, safe_name
 from jupyter_ci_ext.kernels.workspace import StagedFile
 from jupyter_ci_ext.llm.base import LLM, FileNote, ImagePart, Turn

@@ -19,7 +19,8 @@ from typing import Final
 
 from jupyter_ci_ext.errors import NotFound, StoreError
 from jupyter_ci_ext.events import RunLog
-from jupyter_ci_ext.store.database import Store, Transaction
+from jupyter_ci_ext.store.database import Store
+from jupyter_ci_ext.store.transaction import Transaction
 from jupyter_ci_ext.store.uninterrupted import uninterrupted
 
 Write = Callable[[Transaction], Awaitable[object]]

@@ -14,7 +14,7 @@ from jupyter_ci_ext.engine.journal import Event, Journal, Write
 from jupyter_ci_ext.engine.state import StepEnd, end_step
 from jupyter_ci_ext.ids import new_id
 from jupyter_ci_ext.llm.base import Usage as TurnTokens
-from jupyter_ci_ext.store.database import Transaction
+from jupyter_ci_ext.store.transaction import Transaction
 from jupyter_ci_ext.wire.common import CachedTokens, LastError, ReasoningTokens, Usage, dump
 from jupyter_ci_ext.wire.message import Message
 from jupyter_ci_ext.wire.run import Run

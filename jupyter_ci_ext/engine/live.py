@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Final, Protocol
 
+from jupyter_ci_ext.engine.allowance import Allowance
 from jupyter_ci_ext.engine.brief import read_brief
 from jupyter_ci_ext.engine.interpreter import Interpreter, SessionSource
 from jupyter_ci_ext.engine.journal import Journal
@@ -23,7 +24,7 @@ from jupyter_ci_ext.engine.run import RunWriter
 from jupyter_ci_ext.engine.shelf import Shelf
 from jupyter_ci_ext.engine.state import allowed, is_over
 from jupyter_ci_ext.engine.stop import Stop, either
-from jupyter_ci_ext.engine.turn import CODES, Allowance, converse
+from jupyter_ci_ext.engine.turn import CODES, converse
 from jupyter_ci_ext.engine.values import Ended, FunctionsWanted
 from jupyter_ci_ext.errors import (
     CodeInterpreterError,

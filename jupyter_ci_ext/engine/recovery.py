@@ -16,7 +16,8 @@ from jupyter_ci_ext.engine.state import (
     is_over,
     move,
 )
-from jupyter_ci_ext.store.database import Store, Transaction
+from jupyter_ci_ext.store.database import Store
+from jupyter_ci_ext.store.transaction import Transaction
 from jupyter_ci_ext.wire.common import LastError, Usage, dump
 from jupyter_ci_ext.wire.message import Message
 from jupyter_ci_ext.wire.run import Run

@@ -11,8 +11,9 @@ from jupyter_ci_ext.engine.ledger import unix_now
 from jupyter_ci_ext.engine.values import Made
 from jupyter_ci_ext.ids import new_id
 from jupyter_ci_ext.store.blobs import Blob
-from jupyter_ci_ext.store.database import Store, Transaction
+from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.store.files import StoredFile
+from jupyter_ci_ext.store.transaction import Transaction
 from jupyter_ci_ext.wire.file import File
 from jupyter_ci_ext.wire.run import Run
 

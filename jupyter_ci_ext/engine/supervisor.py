@@ -110,16 +110,6 @@ class Supervisor:
         live = await self._find(thread_id, run_id, refused)
         return await live.submit(outputs)
 
-    async def abandon(self, thread_id: str) -> None:
-        """Stop what is done on a thread that is about to be deleted; returns when it has ended."""
-        for live, task in list(self._live.values()):
-            if live.run.thread_id == thread_id:
-                try:
-                    await live.cancel()
-                except InvalidRequest:
-                    pass  # it has just ended by itself
-                await asyncio.wait({task})
-
     def log(self, run_id: str) -> RunLog | None:
         """The events of a live run; None when the store has them all."""
         return self._bus.get(run_id)

@@ -29,7 +29,11 @@ def shortcomings(report: Mapping[str, Any], level: int, limits: Mapping[str, int
         found.append("new privileges can be gained")
     if report["capabilities"]:
         found.append(f"capabilities are left: {report['capabilities']:#x}")
-    if report["uid"] == 0:
+    if level == 3 and report["capabilities_to_gain"]:
+        # without root there is no way to empty the set at level 2, nor any to use it: see above
+        found.append(f"capabilities can be gained: {report['capabilities_to_gain']:#x}")
+    if report["uid"] == 0 and level == 3:
+        # level 2 keeps the server's user: another could not reach the workspace
         found.append("the code would run as root")
     found += [f"{path} can be read" for path in report["readable"]]
     found += [f"files can be made in {path}" for path in report["writable"]]

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SandboxUnavailable
-from . import bubblewrap, mounts, rundir, seccomp, users
+from . import bubblewrap, confined, mounts, seccomp, users
 from .policy import Isolation, Launch, Policy
-from .process import Plan, Sandboxed, Start
+from .process import Sandboxed
+from .stage2 import landlock
+from .start import Plan, Start
 
 _SHADOW = "/etc/shadow"
 
@@ -100,7 +102,8 @@ def probe_now(policy: Policy) -> HostReport:
         try:
             isolation = _try(plan, policy, environment)
         except SandboxUnavailable as error:
-            reasons.append(f"level {plan.level} ({plan.program or 'built in'}): {error.message}")
+            how = f" ({plan.program})" if plan.program else ""
+            reasons.append(f"level {plan.level}{how}: {error.message}")
             continue
         return HostReport(
             plan, isolation, policy.minimum_level, environment.python, tuple(reasons),
@@ -113,41 +116,60 @@ def probe_now(policy: Policy) -> HostReport:
 
 def plans(policy: Policy, reasons: list[str]) -> Iterator[Plan]:
     """What to try, best first; why something is not even tried goes to ``reasons``."""
+    able = platform.system() == "Linux" and seccomp.supported()
     if platform.system() != "Linux":
-        reasons.append(f"levels 3 and 2 need Linux; this is {platform.system()}")
-    elif not seccomp.supported():
+        reasons.append(f"levels 3 and 2 need Linux, and this is {platform.system()}")
+    elif not able:
         reasons.append(f"levels 3 and 2 know no {platform.machine()} processors")
-    elif policy.maximum_level >= 3:
-        found = False
-        for program in bubblewrap.candidates(policy):
-            found = True
-            problem = bubblewrap.problem(program)
-            if problem:
-                reasons.append(f"level 3: {problem}")
-                continue
-            yield Plan(3, program)
+    if able and policy.maximum_level >= 3:
+        yield from _bubblewrap_plans(policy, reasons)
+    if able and policy.maximum_level >= 2:
+        if landlock.version() < 1:
+            reasons.append("level 2: this kernel has no Landlock, or it is switched off")
+        else:
+            yield Plan(2)
+    yield Plan(1)
+
+
+def _bubblewrap_plans(policy: Policy, reasons: list[str]) -> Iterator[Plan]:
+    found = False
+    for program in bubblewrap.candidates(policy):
+        found = True
+        problem = bubblewrap.problem(program)
+        if problem:
+            reasons.append(f"level 3: {problem}")
+            continue
+        yield Plan(3, program)
+        if "proc" in reasons[-1]:
             yield Plan(3, program, procfs=False)
-        if not found:
-            reasons.append("level 3: there is no bwrap program")
+    if not found:
+        reasons.append("level 3: there is no bwrap program")
 
 
 def _try(plan: Plan, policy: Policy, environment: mounts.Environment) -> Isolation:
-    folder = rundir.RunDirectory(rundir.data_base())
+    room = confined.Room.make()
     try:
-        workspace = folder.path / "data"
+        workspace = room.directory.path / "data"
         workspace.mkdir(mode=0o700)
         uid = users.throw_away(plan.level)
         if uid is not None:
             os.chown(workspace, uid, uid)
-        sandboxed = Sandboxed.spawn(
-            Start(plan, policy, Launch(workspace), environment, uid, unreadable=(_SHADOW,))
+        start = Start(
+            plan,
+            policy,
+            Launch(workspace),
+            environment,
+            uid=uid,
+            room=room if plan.level < 3 else None,
+            unreadable=(_SHADOW,),
         )
+        sandboxed = Sandboxed.spawn(start)
         try:
             return sandboxed.attest()
         finally:
             sandboxed.close()
     finally:
-        folder.remove()
+        room.directory.remove()
 
 
 def hints(reasons: list[str]) -> Iterator[str]:

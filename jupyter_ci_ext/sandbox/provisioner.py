@@ -17,11 +17,12 @@ import zmq.asyncio
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ..errors import SandboxUnavailable
-from . import mounts, rundir, users
+from . import confined, mounts, rundir, users
 from .config import Sandbox
 from .policy import Isolation, Launch, Policy, Usage
 from .probe import probe
-from .process import Sandboxed, Start
+from .process import Sandboxed
+from .start import Plan, Start
 
 if TYPE_CHECKING:
     from jupyter_client.connect import KernelConnectionInfo
@@ -45,6 +46,7 @@ class SandboxProvisioner(LocalProvisioner):
         self._launch: Launch | None = None
         self._sockets_dir: rundir.RunDirectory | None = None
         self._private_dir: rundir.RunDirectory | None = None
+        self._room: confined.Room | None = None
         self._sandboxed: Sandboxed | None = None
         self._uid: int | None = None
         self._ended_by_us = False
@@ -60,18 +62,16 @@ class SandboxProvisioner(LocalProvisioner):
     @property
     def data_path(self) -> str:
         """The workspace's path as the code sees it."""
-        return "/mnt/data"
+        return self._sandboxed.data_path if self._sandboxed else "/mnt/data"
 
     @property
     def end_reason(self) -> str | None:
         """Why the kernel is gone, as a sentence; None while it runs or if it was asked to go."""
         if self._sandboxed is None or self._sandboxed.process.poll() is None:
             return None
-        monitor = self._sandboxed.monitor
-        if monitor is not None and monitor.reason:
-            return monitor.reason
-        if self._ended_by_us:
-            return None
+        reason = self._sandboxed.reason()
+        if reason or self._ended_by_us:
+            return reason
         return _exit_reason(self._sandboxed.process.returncode)
 
     def usage(self) -> Usage:
@@ -117,6 +117,8 @@ class SandboxProvisioner(LocalProvisioner):
         self._uid = users.throw_away(plan.level)
         if self._uid is not None:
             await asyncio.to_thread(users.give, self._launch.workspace, self._uid)
+        if plan.level < 3 and self._room is None:
+            self._room = confined.Room.make()
         kwargs = await super().pre_launch(**kwargs)
         kwargs["sandbox_plan"] = plan
         return kwargs
@@ -125,7 +127,8 @@ class SandboxProvisioner(LocalProvisioner):
         """Start the sandbox and wait until it has proved itself. Called after ``pre_launch``."""
         assert self._launch is not None
         assert self._sockets_dir is not None
-        policy = self._session_policy()
+        plan: Plan = kwargs["sandbox_plan"]
+        policy = self.policy.for_session(self._launch)
         private = (str(self._launch.workspace.parent), *_private_paths())
         environment = await asyncio.to_thread(mounts.discover, policy.python, private)
         sockets = _listen(self._sockets_dir.path)
@@ -134,15 +137,17 @@ class SandboxProvisioner(LocalProvisioner):
             # in this thread: the sandbox dies with the thread that starts it
             self._sandboxed = Sandboxed.spawn(
                 Start(
-                    plan=kwargs["sandbox_plan"],
+                    plan=plan,
                     policy=policy,
                     launch=self._launch,
                     environment=environment,
                     uid=self._uid,
+                    room=self._room,
                     connection=connection,
                     sockets={name: s.fileno() for name, s in sockets.items()},
                     unreadable=(
                         "/etc/shadow",
+                        f"/proc/{os.getpid()}/environ",
                         self._manager.connection_file,
                         str(self._sockets_dir.path),
                     ),
@@ -201,10 +206,11 @@ class SandboxProvisioner(LocalProvisioner):
         self.process = None
         if restart:
             return
-        for folder in (self._sockets_dir, self._private_dir):
+        room = self._room.directory if self._room else None
+        for folder in (self._sockets_dir, self._private_dir, room):
             if folder is not None:
                 await asyncio.to_thread(folder.remove)
-        self._sockets_dir = self._private_dir = None
+        self._sockets_dir = self._private_dir = self._room = None
 
     def resolve_path(self, path_str: str) -> str | None:
         """No path inside means anything outside."""
@@ -221,10 +227,6 @@ class SandboxProvisioner(LocalProvisioner):
             self._private_dir = rundir.RunDirectory(rundir.data_base())
             (self._private_dir.path / "data").mkdir(mode=0o700)
         return Launch(self._private_dir.path / "data")
-
-    def _session_policy(self) -> Policy:
-        assert self._launch is not None
-        return self.policy.for_session(self._launch)
 
     def _own_transport(self, folder: Path) -> None:
         """Turn the kernel manager to our sockets, and bound what one message may be."""

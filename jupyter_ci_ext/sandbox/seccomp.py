@@ -29,10 +29,12 @@ _LD, _JEQ, _JGT, _JGE, _JSET, _AND, _RET = 0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0
 
 Instruction = tuple[int, int, int, int]
 Block = list[Instruction]
+_NUMBER: Instruction = (_LD, 0, 0, 0)  # load the number of the call
 _Add = Callable[[str, Block], None]
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
+OWN_PID = 0x7EED_0001  # no process has this number
 
 _REFUSED = [
     "ptrace",
@@ -118,6 +120,7 @@ _CLONE_NEW = (
 )
 _SET_ID_BITS = 0o6000
 _O_CREAT_OR_TMPFILE = 0o100 | 0o20000000
+_O_ACCMODE, _O_TRUNC = 0o3, 0o1000
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 _SOCK_TYPE_MASK, _SOCK_STREAM = 0xF, 1
 _S_IFMT, _S_IFREG, _S_IFSOCK = 0o170000, 0o100000, 0o140000
@@ -131,14 +134,13 @@ def supported(machine: str = "") -> bool:
     return (machine or platform.machine()) in _AUDIT_ARCH
 
 
-def program(
-    *, network_namespace: bool, signal_scope: bool = True, own_pid: int = 0, machine: str = ""
-) -> bytes:
+def program(*, namespaces: bool, landlock_version: int = 0, machine: str = "") -> bytes:
     """The filter as the kernel takes it: an array of ``struct sock_filter``.
 
-    ``network_namespace`` tells whether the process has a network of its own; without one only
-    stream sockets of AF_UNIX can be made and nothing can be connected. ``signal_scope`` tells
-    whether Landlock (ABI 6) confines signals; where it does not, only ``own_pid`` can be signalled.
+    ``namespaces`` tells whether the process has mounts, processes and a network of its own. Without
+    them only stream sockets of AF_UNIX can be made and nothing can be connected; and what Landlock
+    does not cover in its ``landlock_version`` is refused here: truncation below 3, signals below 6,
+    for which ``OWN_PID`` stands where stage 2 puts its own process number.
     """
     machine = machine or platform.machine()
     numbers = NUMBERS[machine]
@@ -146,7 +148,7 @@ def program(
         (_LD, 0, 0, 4),
         (_JEQ, 1, 0, _AUDIT_ARCH[machine]),
         (_RET, 0, 0, _KILL_PROCESS),
-        (_LD, 0, 0, 0),
+        _NUMBER,
     ]
     if machine == "x86_64":
         code += [(_JGE, 0, 1, _X32_BIT), (_RET, 0, 0, _ERRNO | errno.ENOSYS)]
@@ -165,15 +167,18 @@ def program(
     add("prctl", _refuse_values(0, [_PR_SET_CHILD_SUBREAPER]))
     add("mknod", _only_values(1, [0, _S_IFREG, _S_IFSOCK], mask=_S_IFMT))
     add("mknodat", _only_values(2, [0, _S_IFREG, _S_IFSOCK], mask=_S_IFMT))
-    if network_namespace:
+    if namespaces:
         _set_id_bits(add)
         add("socket", _socket_with_network())
     else:
+        if landlock_version < 3:
+            _truncation(add)
         _files_without_mounts(add)
         _sockets_without_network(add)
-        if not signal_scope:
-            for name in ("kill", "tkill", "tgkill"):
-                add(name, _only_values(0, [own_pid, 0] if name == "kill" else [own_pid]))
+        if landlock_version < 6:
+            add("kill", _only_values(0, [OWN_PID, 0]))
+            for name in ("tkill", "tgkill"):
+                add(name, _only_values(0, [OWN_PID]))
             add("pidfd_send_signal", _refuse())
     code.append((_RET, 0, 0, ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
@@ -202,6 +207,20 @@ def _files_without_mounts(add: _Add) -> None:
                  "fremovexattr", "setxattrat", "removexattrat"):  # fmt: skip
         add(name, _refuse(errno.ENOTSUP))
     _set_id_at_creation(add)
+
+
+def _truncation(add: _Add) -> None:
+    """Landlock below version 3: a file that may only be read, or named, could be emptied."""
+    add("truncate", _refuse(errno.EACCES))
+    for name, position in (("open", 1), ("openat", 2)):
+        block = [
+            _load(position),
+            (_JSET, 2, 0, _O_ACCMODE),
+            (_JSET, 0, 1, _O_TRUNC),
+            (_RET, 0, 0, _ERRNO | errno.EACCES),
+            _NUMBER,  # on to the other rules for this call
+        ]
+        add(name, block)
 
 
 def _sockets_without_network(add: _Add) -> None:

@@ -27,7 +27,7 @@ def confine(config: Mapping[str, Any]) -> dict[str, Any]:
         os.sched_setaffinity(0, config["affinity"])
     if os.geteuid() == 0 and config["level"] > 1:
         drop_capabilities_to_come()
-        if config.get("uid"):
+        if config["uid"] is not None:
             become(config["uid"])
         clear_capabilities()
     in_force: dict[str, Any] = {"landlock": 0}
@@ -38,7 +38,8 @@ def confine(config: Mapping[str, Any]) -> dict[str, Any]:
         else:
             in_force["landlock"] = landlock.confine_processes()
     if config.get("seccomp"):
-        install_filter(bytes.fromhex(config["seccomp"]))
+        own = struct.pack("=I", os.getpid())
+        install_filter(bytes.fromhex(config["seccomp"].replace(config["own_pid"], own.hex())))
     return in_force
 
 
