@@ -102,8 +102,9 @@ async def test_cancelled_while_code_runs(tmp_path: Path) -> None:
         assert sessions.held == 0
         assert [f.file.filename for f in await house.store.files.of_thread(thread.id)] == ["a.txt"]
         [step] = done.steps
-        assert step.status == "completed"
+        assert step.status == "cancelled"
         assert step.metadata["execution"] == "interrupted"
+        assert done.names[-3:] == ["run.cancelling", "run.step.cancelled", "run.cancelled"]
         assert step.metadata["kept"] == "true"
         sessions.session._interrupted.clear()
         again = await house.finish(await house.start(thread))
@@ -120,6 +121,7 @@ async def test_cancelled_while_waiting_for_a_session(tmp_path: Path) -> None:
         run = await house.start(await house.thread())
         await sessions.waiting.wait()
         done = await cancelled(house, run)
+    assert done.steps[0].status == "cancelled"
     assert done.steps[0].metadata["execution"] == "interrupted"
 
 
@@ -192,6 +194,7 @@ async def test_a_run_expires_while_its_code_runs(tmp_path: Path) -> None:
         house.expire(run)
         done = await house.finish(run)
     assert done.run.status == "expired"
+    assert done.steps[0].status == "expired"
     assert done.steps[0].metadata["execution"] == "interrupted"
 
 
