@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ async def a_conversation(store: Store, thread_id: str) -> None:
         (await store.threads.get(thread_id)).tool_resources.code_files[0]
     )
     run = Run(
-        id="run_1", created_at=5, assistant_id="asst_1", thread_id=thread_id, model="demo",
+        id="run_1", created_at=int(time.time()), assistant_id="asst_1", thread_id=thread_id, model="demo",
         status="completed",
     )  # fmt: skip
     picture, table = await store.blobs.put(PNG), await store.blobs.put(b"x\n")
