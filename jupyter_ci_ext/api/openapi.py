@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable
 from typing import Any
 
-from anyio import to_thread
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from .. import __version__
-from .auth import authorized
 from .base import BaseHandler
 from .operations import OPERATIONS, Operation
-from .resource import ResourceHandler
 
 JSON = dict[str, Any]
 
@@ -173,25 +169,3 @@ def _in_query(query: type[BaseModel] | None) -> list[JSON]:
             "schema": schema,
         })  # fmt: skip
     return found
-
-
-class OpenAPIHandler(ResourceHandler):
-    """``/openapi.json``"""
-
-    def initialize(  # type: ignore[override]
-        self, *, addresses: Callable[[], Iterator[Address]], **kwargs: Any
-    ) -> None:
-        """*addresses*: all that there is to describe."""
-        super().initialize(**kwargs)
-        self.addresses = addresses
-
-    @authorized("read", resource="code_interpreter")
-    async def get(self) -> None:
-        """Describe the API."""
-        server = self.base_url.rstrip("/") or "/"  # relative: proxies know where that is
-        self.write_json(await to_thread.run_sync(_described, self.addresses, server))
-
-
-@cache
-def _described(addresses: Callable[[], Iterator[Address]], server: str) -> JSON:
-    return describe(addresses(), server)

@@ -19,6 +19,7 @@ from .assistants import (
     AssistantsHandler,
 )
 from .base import BaseHandler, NotFoundHandler
+from .description import DescriptionHandler
 from .extension import (
     ImportFileHandler,
     InterruptHandler,
@@ -40,7 +41,6 @@ from .files import (
     UploadsHandler,
 )
 from .models import ModelHandler, ModelsHandler
-from .openapi import Address, OpenAPIHandler
 from .rooms import Rooms
 from .routing import API_ROOT, EXTENSION_ROOT, address_pattern
 from .runs import (
@@ -106,7 +106,7 @@ API: Final = (
     Route("/uploads/{upload_id}/cancel", CancelUploadHandler),
     Route("/models", ModelsHandler),
     Route("/models/{model}", ModelHandler),
-    Route("/openapi.json", OpenAPIHandler),
+    Route("/openapi.json", DescriptionHandler),
 )
 
 
@@ -123,7 +123,7 @@ EXTENSION: Final = (
 )
 
 
-def addresses() -> Iterator[Address]:
+def addresses() -> Iterator[tuple[str, type[BaseHandler]]]:
     """Every path below the server, as it is described, and its handler."""
     yield from ((f"/{API_ROOT}/v1{route.path}", route.handler) for route in API)
     yield from ((f"/{EXTENSION_ROOT}{route.path}", route.handler) for route in EXTENSION)
@@ -141,7 +141,7 @@ def rules(base_url: str, api: ApiSettings, rooms: Rooms) -> list[tuple[str, type
                 "beta": route.beta,
                 "v1_only": route.v1_only,
             }
-            if route.handler is OpenAPIHandler:
+            if route.handler is DescriptionHandler:
                 kwargs["addresses"] = addresses
             found.append((pattern, route.handler, kwargs))
     found.append((address_pattern(base_url), NotFoundHandler, {"api": api}))

@@ -13,7 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from tornado.web import RequestHandler
 
-from jupyter_ci_ext.api.openapi import OpenAPIHandler, describe
+from jupyter_ci_ext.api.description import DescriptionHandler
+from jupyter_ci_ext.api.openapi import describe
 from jupyter_ci_ext.api.operations import OPERATIONS
 from jupyter_ci_ext.api.urls import API, EXTENSION, addresses
 
@@ -28,7 +29,7 @@ def verbs(handler: type[RequestHandler]) -> set[str]:
 
 def test_every_verb_is_described() -> None:
     for route in (*API, *EXTENSION):
-        if not route.v1_only and route.handler is not OpenAPIHandler:
+        if not route.v1_only and route.handler is not DescriptionHandler:
             assert set(OPERATIONS[route.handler]) == verbs(route.handler), route.path
 
 
