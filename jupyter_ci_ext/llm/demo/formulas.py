@@ -77,7 +77,7 @@ def variables(python: str) -> list[str]:
 def qualified(python: str, module: str) -> str:
     """*python* with its functions and constants taken from *module*, fractions kept exact."""
     if module == "sp":
-        python = re.sub(r"(?<![\w.*])(\d+)\s*/\s*(\d+)(?![\w.(*])", r"sp.Rational(\1, \2)", python)
+        python = re.sub(r"(\d+)\s*/\s*(\d+)(?!\s*\*\*|[\w.(])", _fraction, python)
         python = re.sub(r"(?<![\w.])(\d+\.\d+)", r'sp.Rational("\1")', python)
     names = "|".join([*FUNCTIONS, "pi"])
     python = re.sub(rf"(?<![\w.])({names})\b", rf"{module}.\1", python)
@@ -91,6 +91,14 @@ def qualified(python: str, module: str) -> str:
     for name, theirs in renamed.items():
         python = python.replace(f"{module}.{name}", f"{module}.{theirs}")
     return python
+
+
+def _fraction(found: re.Match[str]) -> str:
+    """An exact fraction, unless what stands before binds its numerator closer."""
+    before = found.string[: found.start()].rstrip()
+    if before.endswith(("**", "/", ".")) or before[-1:].isalnum():
+        return found[0]
+    return f"sp.Rational({found[1]}, {found[2]})"
 
 
 def _letters(name: str) -> bool:

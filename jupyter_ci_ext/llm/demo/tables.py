@@ -88,7 +88,7 @@ class Column:
         """Whether its values make groups worth counting."""
         if self.kind in ("class", "bool"):
             return True
-        return self.kind == "text" and 1 < self.distinct <= max(20, 0.6 * self.rows)
+        return self.kind == "text" and 1 < self.distinct < min(self.rows, max(21, 0.6 * self.rows))
 
 
 @dataclass(frozen=True)
@@ -278,11 +278,17 @@ def _first_guess(file: FileNote, path: str) -> Generator[Move, Outcome, tuple[Ho
         return How("json"), "", notes
     how, why = _from_head(How("csv", rows=rows), head)
     if how.separator is None or b"\0" in head:
-        raise Stuck(
-            f"`{file.name}` is no table I know how to read (CSV, TSV, XLSX, JSON, Parquet). It "
-            f"begins with:\n\n{quoted(head[:400].decode('latin-1'))}"
-        )
+        raise Stuck(_no_table(file, head))
     return how, f"{why}\n\n", [*notes, why]
+
+
+def _no_table(file: FileNote, head: bytes) -> str:
+    known = "CSV, TSV, XLSX, JSON, Parquet"
+    answer = f"`{file.name}` is no table I know how to read ({known})."
+    text = head[:400].decode("utf-8", "replace")
+    if not text.strip() or "\0" in text or "\ufffd" in text:
+        return answer
+    return f"{answer} It begins with:\n\n{quoted(text)}"
 
 
 def _peek(path: str, preface: str = "") -> Generator[Move, Outcome, bytes]:
