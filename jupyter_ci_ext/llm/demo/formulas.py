@@ -58,6 +58,8 @@ def to_python(text: str) -> str | None:
     text = re.sub(r"\bln\b", "log", text)
     text = re.sub(r"(?<![A-Za-z\d.])([a-z]{2,3})(?![A-Za-z(])", _split, text)
     text = re.sub(r"(?<![A-Za-z])(\d+(?:\.\d+)?|\))\s*(?=[A-Za-z(])", r"\1*", text)
+    text = re.sub(rf"\b({'|'.join(FUNCTIONS)})\s+(\w+)", r"\1(\2)", text)
+    text = re.sub(r"(?<=[A-Za-z\d)])\s+(?=[A-Za-z])", "*", text)
     text = re.sub(r"\)\s*(?=\d)", ")*", text)
     text = re.sub(rf"(?<![A-Za-z])(?!(?:{'|'.join(FUNCTIONS)})\b)([A-Za-z]|pi)\s*\(", r"\1*(", text)
     text = " ".join(text.split())
