@@ -118,12 +118,13 @@ class OutputBuffer:
 
     def _put_display(self, output: DisplayData) -> None:
         held = self._held
-        if held is not None and output.update and output.display_id == held.display_id:
+        same = held is not None and output.display_id and output.display_id == held.display_id
+        if held is not None and same and output.update:
             # The figure was not shown yet: show what it became, once.
             self._held = dataclasses.replace(held, data=output.data, metadata=output.metadata)
             return
         self._follow()
-        size = len(json.dumps(output.data, default=str))
+        size = sum(map(_size, output.data.values()))
         if size <= self._display_left:
             self._display_left -= size
             self._held = output
@@ -131,6 +132,10 @@ class OutputBuffer:
             self._display_dropped = True
             note = DISPLAYS_LEFT_OUT.format(limit=self._display_limit)
             self._ready.append(StreamText("stderr", note))
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, str) else len(json.dumps(value, default=str))
 
 
 def _join(queue: deque[Output] | deque[StreamText], text: StreamText) -> None:
