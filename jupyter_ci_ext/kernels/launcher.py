@@ -1,0 +1,179 @@
+"""Kernels as the server's kernel manager runs them: start, interrupt, restart, stop.
+
+Everything goes through that manager, so a session's kernel is listed in ``/api/kernels`` and a
+console can attach to it. It may therefore also be culled, deleted or restarted by others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_core.utils import ensure_async
+
+from jupyter_ci_ext.errors import CodeInterpreterError, SandboxUnavailable
+from jupyter_ci_ext.kernels.connection import Connection, ZmqTransport
+from jupyter_ci_ext.sandbox.policy import Launch
+
+PROVISIONER = "code-interpreter-sandbox"
+STOP_SECONDS = 5.0
+"""How long the kernel manager may take to end a kernel before it is forgotten."""
+
+
+class Kernel:
+    """One kernel of the server's kernel manager, held on behalf of a session."""
+
+    def __init__(self, manager: Any, kernel_id: str, data_path: str) -> None:
+        self.id = kernel_id
+        self.data_path = data_path
+        """The workspace's path as the code sees it."""
+        self._manager = manager
+        self._log = logging.getLogger(__name__)
+        # Keeps the server's culler away, which looks for kernels without connections.
+        manager.notify_connect(kernel_id)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the kernel manager still has it."""
+        return self.id in self._manager
+
+    @property
+    def isolation(self) -> dict[str, Any]:
+        """What is in force around it; empty for a kernel that is gone."""
+        return self._provisioner_dict("isolation")
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What it uses, against its limits; empty for a kernel that is gone."""
+        return self._provisioner_dict("usage")
+
+    def connect(self) -> Connection:
+        """A new connection to it; wait for that to be ready."""
+        return Connection(ZmqTransport(self._manager, self.id))
+
+    async def alive(self) -> bool:
+        """Whether its process runs, once nobody is ending or restarting it any more."""
+        with anyio.move_on_after(STOP_SECONDS):
+            while self.listed and not (pending := self._manager.get_kernel(self.id).ready).done():
+                await asyncio.wait({pending})
+        return self.listed and bool(await ensure_async(self._manager.is_alive(self.id)))
+
+    async def interrupt(self) -> None:
+        """Ask it to stop what it does; a kernel that is gone is none to be asked."""
+        try:
+            await ensure_async(self._manager.interrupt_kernel(self.id))
+        except Exception as error:
+            self._log.debug("Kernel %s was not interrupted: %s", self.id, error)
+
+    async def restart(self) -> None:
+        """A new process under the same id, so that whoever is attached stays attached."""
+        restarted = await ensure_async(self._manager.restart_kernel(self.id, now=True))
+        if isinstance(restarted, asyncio.Future):
+            await restarted
+
+    async def adopt(self, paths: Sequence[Path]) -> None:
+        """Make files that were put into the workspace belong to the code."""
+        provisioner = self._provisioner()
+        if provisioner is not None and hasattr(provisioner, "adopt"):
+            for path in paths:
+                await provisioner.adopt(path)
+
+    async def stop(self) -> None:
+        """End it at once, with all its processes; never raises, and never takes long."""
+        if not self.listed:
+            return
+        self._manager.notify_disconnect(self.id)
+        self._drop_unsent()
+        with anyio.CancelScope(shield=True):
+            try:
+                stopping = ensure_async(self._manager.shutdown_kernel(self.id, now=True))
+                await asyncio.wait_for(stopping, STOP_SECONDS)
+            except Exception as error:
+                self._log.warning("Kernel %s did not end properly: %s", self.id, error)
+                if self.listed:
+                    self._manager.remove_kernel(self.id)
+
+    def _drop_unsent(self) -> None:
+        """Spare the server a second of standing still, which its own two sockets cost it.
+
+        A kernel in the sandbox has a ZMQ context of its own, and ending that blocks until sockets
+        have sent what they have to a kernel that died: a subscription, an interrupt.
+        """
+        manager = self._manager.get_kernel(self.id)
+        activity = getattr(manager, "_activity_stream", None)
+        for owned in (activity and activity.socket, getattr(manager, "_control_socket", None)):
+            if owned is not None and not owned.closed:
+                owned.linger = 0
+
+    def _provisioner(self) -> Any:
+        return self._manager.get_kernel(self.id).provisioner if self.listed else None
+
+    def _provisioner_dict(self, name: str) -> dict[str, Any]:
+        value = getattr(self._provisioner(), name, None)
+        if callable(value):
+            value = value()
+        return dict(value.to_dict()) if value is not None else {}
+
+
+class Launcher:
+    """Starts kernels in the sandbox, and no others."""
+
+    def __init__(self, manager: Any, kernel_name: str) -> None:
+        self._manager = manager
+        self._kernel_name = kernel_name
+
+    async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
+        """A new kernel whose /mnt/data is *workspace*; *memory* in bytes lowers the policy's limit.
+
+        Raises `SandboxUnavailable`.
+        """
+        await self._check_kernelspec()
+        try:
+            kernel_id = await ensure_async(
+                self._manager.start_kernel(
+                    kernel_name=self._kernel_name,
+                    sandbox=Launch(workspace=workspace, memory=memory),
+                )
+            )
+        except CodeInterpreterError:
+            raise
+        except Exception as error:
+            raise SandboxUnavailable(
+                f"The code interpreter's kernel could not be started: {error}"
+            ) from error
+        return await self._attest(kernel_id)
+
+    async def _check_kernelspec(self) -> None:
+        name = self._kernel_name
+        try:
+            spec = await ensure_async(self._manager.kernel_spec_manager.get_kernel_spec(name))
+        except NoSuchKernel:
+            raise SandboxUnavailable(
+                f"There is no kernelspec named {name!r}, so no code runs. Installing "
+                "jupyter-ci-ext into the server's environment brings 'code-interpreter'; "
+                "c.SessionPool.kernel_name names another."
+            ) from None
+        provisioner = (getattr(spec, "metadata", None) or {}).get("kernel_provisioner") or {}
+        if provisioner.get("provisioner_name") != PROVISIONER:
+            raise SandboxUnavailable(
+                f"The kernelspec {name!r} (c.SessionPool.kernel_name) is not sandboxed: its "
+                f"metadata does not name the provisioner {PROVISIONER!r}. No code runs in it."
+            )
+
+    async def _attest(self, kernel_id: str) -> Kernel:
+        """What the kernelspec promised must be what was started."""
+        from jupyter_ci_ext.sandbox.provisioner import SandboxProvisioner
+
+        provisioner = getattr(self._manager.get_kernel(kernel_id), "provisioner", None)
+        if isinstance(provisioner, SandboxProvisioner):
+            return Kernel(self._manager, kernel_id, provisioner.data_path)
+        await Kernel(self._manager, kernel_id, "").stop()
+        raise SandboxUnavailable(
+            "The kernel was started without the sandbox (does the server use a gateway?), so no "
+            "code runs in it."
+        )

@@ -1,0 +1,303 @@
+"""A thread's files as its code sees them: staged in before it runs, collected after."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio.to_thread
+
+from jupyter_ci_ext.errors import StoreError
+from jupyter_ci_ext.kernels import collect
+from jupyter_ci_ext.kernels.names import free_name, printable, safe_name
+from jupyter_ci_ext.kernels.slots import Slot
+
+NOTE_TOO_MANY_FILES = (
+    "{count} files were made or changed; the first {limit} were saved, the others are in "
+    "/mnt/data only. Put many files into one archive to have them all."
+)
+NOTE_NOT_SAVED = "{name} was not saved: it is {what}."
+NOTE_UNREADABLE = "{name} was not saved: it cannot be read ({what})."
+NOTE_TOO_MANY_ENTRIES = (
+    "There are more than {limit} files in /mnt/data; new ones among the rest were not saved."
+)
+
+_FICLONE = 0x40049409
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file to be seen by the code: *path* holds its bytes and is not changed."""
+
+    id: str
+    name: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file the code wrote. *path* is a private copy; whoever takes it moves or deletes it.
+
+    ``name`` is relative to /mnt/data. ``replaces`` is the id of the staged file it is a new
+    version of, if it is one.
+    """
+
+    name: str
+    path: Path
+    size: int
+    sha256: str
+    replaces: str | None = None
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What one execution left; ``notes`` are sentences on what was not saved, and why."""
+
+    files: list[NewFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Workspace:
+    """The folder that is /mnt/data for one thread; survives its kernels."""
+
+    def __init__(
+        self, slot: Slot, incoming: Path, *, max_new_files: int, max_file_size: int
+    ) -> None:
+        self.path = slot.data
+        """The folder on the host. What is in it is hostile: open nothing there by path."""
+        self.names: dict[str, str] = {}
+        """File id → name below /mnt/data, of the files staged so far."""
+        self._record = slot.record
+        self._incoming = incoming
+        self._max_new_files = max_new_files
+        self._max_file_size = max_file_size
+        self._sources: dict[str, Path] = {}
+        self._hashes: dict[str, str] = {}
+        self._seen: dict[str, collect.Signature] = {}
+
+    async def load(self) -> None:
+        """Take stock: what is there now is not new. Called once, before any code runs."""
+        await anyio.to_thread.run_sync(self._load)
+
+    async def stage(self, files: Sequence[StagedFile]) -> list[Path]:
+        """Put *files* where the code finds them, by id and by name; returns the paths written.
+
+        A file that is there stays as it is, even if code has changed it; one that was deleted
+        comes back. Nothing else of that name is overwritten. Raises `StoreError` when the disk
+        is full; what was staged until then is there.
+        """
+        if not files:
+            return []
+        # Not abandoned when cancelled: a thread that goes on copying could meet the next stage.
+        return await anyio.to_thread.run_sync(self._stage, list(files))
+
+    async def collect(self) -> Collected:
+        """Copies of the files that are new or changed since the last call."""
+        return await anyio.to_thread.run_sync(self._collect)
+
+    def open_file(self, name: str) -> BinaryIO | None:
+        """A file of the workspace, verified and open for reading; None if it is no plain file.
+
+        *name* is relative to /mnt/data, or the id of a staged file.
+        """
+        with self._root() as root:
+            try:
+                descriptor = collect.open_file(root, self.names.get(name, name))
+            except (collect.Refused, OSError):
+                return None
+            return os.fdopen(descriptor, "rb")
+
+    # ---- in threads --------------------------------------------------------------------------
+
+    @contextmanager
+    def _root(self) -> Iterator[int]:
+        root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # Code may have taken its own folder's permissions away; as root it is not ours.
+            if os.fstat(root).st_uid == os.geteuid():
+                os.fchmod(root, 0o700)
+            yield root
+        finally:
+            os.close(root)
+
+    def _load(self) -> None:
+        with suppress(OSError, ValueError):
+            record = json.loads(self._record.read_text("utf-8"))
+            for file_id, name in record.items() if isinstance(record, dict) else ():
+                self.names[str(file_id)] = safe_name(str(name))
+        with self._root() as root:
+            self._seen = collect.snapshot(root).files
+
+    def _stage(self, files: list[StagedFile]) -> list[Path]:
+        written = []
+        with self._root() as root:
+            there = _There(root, {file.id for file in files})
+            try:
+                for file in files:
+                    self._sources[file.id] = file.path
+                    name = self.names.get(file.id)
+                    if name is None or not there.is_file(name):
+                        name = self._put(root, file, name or safe_name(file.name), there)
+                        written.append(self.path / name)
+                    _link_id(root, file.id, name)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise StoreError(
+                    f"There is no room on the disk for {file.name} in the session's workspace."
+                ) from error
+            finally:
+                self._write_record()
+        return written
+
+    def _put(self, root: int, file: StagedFile, name: str, there: _There) -> str:
+        copy = self._incoming / f"stage-{os.urandom(12).hex()}"
+        try:
+            _clone(file.path, copy)
+            os.chmod(copy, 0o644)
+            while True:
+                name = free_name(name, there.taken_for(file.id, self.names))
+                try:
+                    # Unlike a rename, a link never replaces what code has just put there.
+                    os.link(copy, name, dst_dir_fd=root, follow_symlinks=False)
+                    break
+                except FileExistsError:
+                    continue
+        finally:
+            copy.unlink(missing_ok=True)
+        self.names[file.id] = name
+        self._seen[name] = collect.signature(os.stat(name, dir_fd=root, follow_symlinks=False))
+        self._hashes.pop(name, None)
+        return name
+
+    def _write_record(self) -> None:
+        fresh = self._record.with_suffix(".new")
+        fresh.write_text(json.dumps(self.names), "utf-8")
+        fresh.replace(self._record)
+
+    def _collect(self) -> Collected:
+        found = Collected()
+        with self._root() as root:
+            now = collect.snapshot(root)
+            changed = [path for path, mark in now.files.items() if self._seen.get(path) != mark]
+            changed.sort(key=lambda path: (now.files[path].mtime_ns, path))
+            if not now.complete:
+                found.notes.append(NOTE_TOO_MANY_ENTRIES.format(limit=collect.MAX_ENTRIES))
+            over = len(changed) - self._max_new_files
+            if over > 0:
+                found.notes.append(
+                    NOTE_TOO_MANY_FILES.format(count=len(changed), limit=self._max_new_files)
+                )
+            for path in changed[: self._max_new_files]:
+                self._collect_one(root, path, found)
+        self._seen = now.files
+        return found
+
+    def _collect_one(self, root: int, path: str, found: Collected) -> None:
+        name, replaces = self._original(path)
+        shown = printable(name)
+        try:
+            copy = collect.copy_out(root, path, self._incoming, self._max_file_size)
+        except collect.Refused as refusal:
+            found.notes.append(NOTE_NOT_SAVED.format(name=shown, what=refusal))
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreError(f"There is no room on the disk to save {shown}.") from error
+            found.notes.append(NOTE_UNREADABLE.format(name=shown, what=error.strerror))
+            return
+        if copy.sha256 == self._known_hash(path, replaces):
+            copy.path.unlink()  # written anew with the same bytes
+            return
+        self._hashes[path] = copy.sha256
+        found.files.append(NewFile(shown, copy.path, copy.size, copy.sha256, replaces))
+
+    def _original(self, path: str) -> tuple[str, str | None]:
+        """The name a file is known by, and the id of the staged file that it was."""
+        if path in self.names:
+            return self.names[path], path
+        for file_id, name in self.names.items():
+            if name == path:
+                return name, file_id
+        return path, None
+
+    def _known_hash(self, path: str, file_id: str | None) -> str | None:
+        if path not in self._hashes and file_id in self._sources:
+            source = collect.hash_file(self._sources[file_id])
+            if source is not None:
+                self._hashes[path] = source
+        return self._hashes.get(path)
+
+
+class _There:
+    """What a folder holds, asked name by name: it may hold more than one wants to list."""
+
+    def __init__(self, root: int, ids: set[str]) -> None:
+        self._root = root
+        self._ids = ids
+
+    def is_file(self, name: str) -> bool:
+        mode = self._mode(name)
+        return mode is not None and stat.S_ISREG(mode)
+
+    def taken_for(self, file_id: str, names: dict[str, str]) -> Container[str]:
+        """Names not free for *file_id*: what is there, other staged files, other files' ids."""
+        others = {name for other, name in names.items() if other != file_id}
+        return _Taken(self, (others | self._ids | names.keys()) - {file_id})
+
+    def __contains__(self, name: object) -> bool:
+        return self._mode(str(name)) is not None
+
+    def _mode(self, name: str) -> int | None:
+        try:
+            return os.stat(name, dir_fd=self._root, follow_symlinks=False).st_mode
+        except OSError:
+            return None
+
+
+class _Taken:
+    def __init__(self, there: _There, others: set[str]) -> None:
+        self._there = there
+        self._others = others
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._others or name in self._there
+
+
+def _link_id(root: int, file_id: str, name: str) -> None:
+    """Make *file_id* a symbolic link to *name*, unless code has put something else there."""
+    try:
+        if os.readlink(file_id, dir_fd=root) == name:
+            return
+        os.unlink(file_id, dir_fd=root)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return  # no link: a file or folder of that name
+        raise
+    with suppress(FileExistsError):
+        os.symlink(name, file_id, dir_fd=root)
+
+
+def _clone(source: Path, target: Path) -> None:
+    """Copy a file, sharing its blocks where the file system can."""
+    with open(source, "rb") as reader, open(target, "xb") as writer:
+        if sys.platform.startswith("linux"):
+            with suppress(OSError):
+                fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+                return
+        shutil.copyfileobj(reader, writer, 1 << 20)
