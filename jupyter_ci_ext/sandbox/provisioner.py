@@ -103,6 +103,11 @@ class SandboxProvisioner(LocalProvisioner):
         launch = kwargs.pop("sandbox", None)
         report = await probe(self.policy)
         plan = report.check()
+        if plan.level == 1:
+            self.log.warning(
+                "The code of this kernel is NOT isolated: it can read and change every file of this "
+                "user and reach the network. c.Sandbox.minimum_level = 1 allows that."
+            )
         await asyncio.to_thread(rundir.sweep)
         if launch is not None:
             if not launch.workspace.is_dir():

@@ -1,1 +1,7 @@
-"""Rows in SQLite and bytes on disk; knows nothing of HTTP."""
+"""What is remembered: rows in SQLite, contents of files on disk; nothing here knows HTTP.
+
+`database` has the `Store`: ``store.threads`` and its like read, ``async with store.transaction()
+as tx`` writes through ``tx.threads`` and its like. `paging` is written once for all tables,
+`migrations` only ever grows, `blobs` keeps contents by hash, `instances` tells the living servers
+from the dead.
+"""

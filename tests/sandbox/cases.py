@@ -191,7 +191,10 @@ def _network() -> list[Case]:
               """
               s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
               for address in ('127.0.0.1', T['address']):
-                  s.sendto(b'x', (address, T['udp']))
+                  try:
+                      s.sendto(b'x', (address, T['udp']))
+                  except OSError:
+                      pass
               return False  # the listener tells
               """),
         _case("network", "name lookup", "return socket.getaddrinfo('example.com', 80)"),

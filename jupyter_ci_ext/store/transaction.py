@@ -1,0 +1,71 @@
+"""All tables over one way to the rows, and the transaction that may write to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import StoreError
+from .access import Access, Row, SQLValue
+from .assistants import Assistants
+from .blobs import Blobs
+from .connection import Connection
+from .events import Events
+from .files import Files
+from .instances import Instances
+from .messages import Messages
+from .runs import Runs
+from .steps import Steps
+from .threads import Threads
+from .uploads import Uploads
+
+
+class Tables:
+    """All tables, over one way to the rows."""
+
+    def __init__(self, access: Access) -> None:
+        self.assistants = Assistants(access)
+        self.threads = Threads(access)
+        self.messages = Messages(access)
+        self.runs = Runs(access)
+        self.steps = Steps(access)
+        self.events = Events(access)
+        self.files = Files(access)
+        self.uploads = Uploads(access)
+        self.instances = Instances(access)
+
+
+class Transaction(Tables, Access):
+    """The tables inside a transaction; of no use after it."""
+
+    def __init__(self, connection: Connection, blobs: Blobs, instance: str) -> None:
+        super().__init__(self)
+        self.instance = instance
+        self.kept: list[str] = []
+        self.released: set[str] = set()
+        self.over = False
+        self._connection = connection
+        self._blobs = blobs
+
+    async def fetch(self, sql: str, values: Sequence[SQLValue] = (), /) -> list[Row]:
+        self._check()
+        return await self._connection.fetch(sql, values)
+
+    async def execute(self, sql: str, values: Sequence[SQLValue] = (), /) -> int:
+        self._check()
+        return await self._connection.execute(sql, values)
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[SQLValue]], /) -> None:
+        self._check()
+        await self._connection.execute_many(sql, rows)
+
+    async def keep_blob(self, sha256: str, /) -> None:
+        if not await self._blobs.exists(sha256):
+            raise StoreError("The content of the file is gone from the disk; send it again.")
+        self.kept.append(sha256)
+
+    def release_blob(self, sha256: str, /) -> None:
+        self.released.add(sha256)
+
+    def _check(self) -> None:
+        if self.over:
+            raise RuntimeError("the transaction is over")

@@ -1,0 +1,60 @@
+"""Waiting for something to its end, whoever gives up waiting.
+
+SQL statements and file operations run on threads and cannot be called back: when the task that
+waits for one is cancelled the statement still happens. What must be known to have happened before
+anything else may follow (BEGIN, COMMIT, ROLLBACK, a write to a file that is about to be removed)
+is therefore awaited here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+from anyio import to_thread
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from .faults import disk_fault
+
+T = TypeVar("T")
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Run *work* to its end; a cancellation that arrives before or meanwhile is raised afterwards.
+
+    Holds against both kinds of cancellation, anyio's scopes and ``asyncio.Task.cancel()``. When
+    *work* fails its error wins, with the cancellation as its context.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is None:
+        result = task.result()
+        # a scope that was cancelled meanwhile has not said so yet: this may be the only wait of
+        # a loop, which would never end
+        await checkpoint_if_cancelled()
+        return result
+    try:
+        task.result()
+    except Exception as error:
+        raise error from cancelled
+    raise cancelled
+
+
+async def on_disk(work: Callable[[], T], where: Path) -> T:
+    """Run *work*, which blocks on the disk that holds *where*, on a thread, to its end.
+
+    What the operating system has to object comes out as `StoreError`.
+    """
+    try:
+        return await uninterrupted(to_thread.run_sync(work))
+    except OSError as error:
+        raise disk_fault(error, where) from error
