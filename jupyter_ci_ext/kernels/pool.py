@@ -73,18 +73,19 @@ class Sessions:
         self._launcher = launcher or Launcher(kernel_manager, config.kernel_name)
         self._slots = Slots(workspaces)
         self._jobs = Jobs()
+        self._changed = asyncio.Event()
         self._lifetime = Lifetime(config.max_life, config.idle_timeout)
         self._spares = Spares(
             self._slots,
             self._start_kernel,
             self._jobs,
+            changed=self._changed.set,
             count=config.warm_spares,
             preload=config.preload,
             start_timeout=config.start_timeout,
         )
         self._entries: dict[str, _Entry] = {}
         self._queue: deque[tuple[str, asyncio.Event]] = deque()
-        self._changed = asyncio.Event()
         self._last_use = time.time()
         self._log = log
 
