@@ -78,12 +78,7 @@ class EventBus:
         self._logs: dict[str, RunLog] = {}
         self._some = asyncio.Event()
 
-    @property
-    def live(self) -> list[str]:
-        """The ids of the runs that are live."""
-        return list(self._logs)
-
-    async def wait_busy(self) -> None:
+    async def wait_live(self) -> None:
         """Return as soon as any run is live."""
         await self._some.wait()
 

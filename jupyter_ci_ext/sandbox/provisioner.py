@@ -244,6 +244,8 @@ class SandboxProvisioner(LocalProvisioner):
         # the socket it comes on for good.
         context = zmq.asyncio.Context()
         context.setsockopt(zmq.MAXMSGSIZE, self.policy.message_bytes)
+        # ... and how many of them wait in memory for a server that is slower than its kernel.
+        context.setsockopt(zmq.RCVHWM, 16)
         manager.context = context
         manager._created_context = True
 
