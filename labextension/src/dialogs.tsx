@@ -15,7 +15,10 @@ export interface IAssistantFields {
 }
 
 /** Name, model and instructions of an assistant, in a form. */
-class AssistantForm extends ReactWidget implements Dialog.IBodyWidget<IAssistantFields> {
+class AssistantForm
+  extends ReactWidget
+  implements Dialog.IBodyWidget<IAssistantFields>
+{
   constructor(
     private readonly _fields: IAssistantFields,
     private readonly _models: readonly IModelInfo[],
@@ -137,10 +140,10 @@ export async function showConnect(
       <pre>
         {`export OPENAI_BASE_URL=${address}\nexport OPENAI_API_KEY=unused\njupyter lab`}
       </pre>
-      <p>
-        {trans.__('Or in jupyter_ci_ext_config.py:')}
-      </p>
-      <pre>{'c.ModelProvider.base_url = "…"\nc.ModelProvider.default_model = "…"'}</pre>
+      <p>{trans.__('Or in jupyter_ci_ext_config.py:')}</p>
+      <pre>
+        {'c.ModelProvider.base_url = "…"\nc.ModelProvider.default_model = "…"'}
+      </pre>
     </div>
   );
   await showDialog({
