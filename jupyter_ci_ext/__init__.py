@@ -12,3 +12,8 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     from jupyter_ci_ext.app import CodeInterpreterApp
 
     return [{"module": "jupyter_ci_ext", "app": CodeInterpreterApp}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Called by `jupyter-builder develop`: where the built panel is, and its name in JupyterLab."""
+    return [{"src": "labextension", "dest": "jupyter-ci-ext"}]

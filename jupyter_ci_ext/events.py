@@ -76,12 +76,18 @@ class EventBus:
 
     def __init__(self) -> None:
         self._logs: dict[str, RunLog] = {}
+        self._some = asyncio.Event()
+
+    async def wait_live(self) -> None:
+        """Return as soon as any run is live."""
+        await self._some.wait()
 
     def open(self, run_id: str, events: Sequence[Event] = ()) -> RunLog:
         """The log of *run_id*, new or as it stands; *events* are what a store kept of it."""
         log = self._logs.get(run_id)
         if log is None:
             log = self._logs[run_id] = RunLog(run_id, events)
+            self._some.set()
         return log
 
     def get(self, run_id: str) -> RunLog | None:
@@ -91,5 +97,7 @@ class EventBus:
     def drop(self, run_id: str) -> None:
         """Close and forget a log; readers that hold it still reach its end."""
         log = self._logs.pop(run_id, None)
+        if not self._logs:
+            self._some.clear()
         if log is not None:
             log.close()

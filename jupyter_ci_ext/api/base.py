@@ -52,11 +52,14 @@ class BaseHandler(APIHandler):
 
     dialect = Dialect()
 
-    def initialize(self, *, api: ApiSettings, body: BodyMeter, beta: bool = False) -> None:
+    def initialize(
+        self, *, api: ApiSettings, body: BodyMeter, beta: bool = False, v1_only: bool = False
+    ) -> None:
         """Called by tornado with what the url table says of the route."""
         self.api = api
         self.body = body
         self.beta = beta
+        self.v1_only = v1_only
 
     @property
     def request_id(self) -> str:
@@ -94,6 +97,8 @@ class BaseHandler(APIHandler):
             raise self._unauthenticated(given)
         if problem is not None:
             raise problem
+        if self.v1_only and self.dialect.version != "v1":
+            raise InvalidURL(str(self.request.method), self.api_path)
         if self.body.exceeded:
             raise PayloadTooLarge(f"Request body too large: at most {self.body.limit} bytes.")
 

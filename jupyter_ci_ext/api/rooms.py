@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..services.bundle import Services
     from ..store.database import Store
+    from .status import StatusReport
+    from .workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -16,3 +18,5 @@ class Rooms:
 
     services: Services
     store: Store
+    workspace: Workspace
+    status: StatusReport

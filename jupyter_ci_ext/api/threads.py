@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..wire.azure import file_id_in
 from ..wire.message_params import CreateMessage, MessageListQuery, ModifyMessage
 from ..wire.params import ListQuery
 from ..wire.thread_params import CreateThread, ModifyThread
@@ -74,3 +75,23 @@ class MessageHandler(ResourceHandler):
     async def delete(self, thread_id: str, message_id: str) -> None:
         """Delete a message."""
         self.reply(await self.services.messages.delete(thread_id, message_id))
+
+
+class MessageFilesHandler(ResourceHandler):
+    """``/threads/{thread_id}/messages/{message_id}/files``, only in the API's first version"""
+
+    @authorized("read", resource="code_interpreter")
+    async def get(self, thread_id: str, message_id: str) -> None:
+        """List a message's files."""
+        query = self.query(ListQuery)
+        self.reply(await self.services.messages.list_files(thread_id, message_id, query))
+
+
+class MessageFileHandler(ResourceHandler):
+    """``…/messages/{message_id}/files/{file_id}``, only in the API's first version"""
+
+    @authorized("read", resource="code_interpreter")
+    async def get(self, thread_id: str, message_id: str, file_id: str) -> None:
+        """Retrieve one of a message's files."""
+        file_id = file_id_in(file_id)
+        self.reply(await self.services.messages.get_file(thread_id, message_id, file_id))

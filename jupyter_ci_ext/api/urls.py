@@ -1,4 +1,8 @@
-"""The url table. Paths are below ``{server}/openai/v1`` and, the same, below ``{server}/openai``."""
+"""The url table.
+
+Paths of `API` are below ``{server}/openai/v1`` and, the same, below ``{server}/openai``; those of
+`EXTENSION` below ``{server}/code-interpreter``.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,24 @@ from typing import Any, Final, NamedTuple
 
 from jupyter_server.utils import url_path_join
 
-from .assistants import AssistantHandler, AssistantsHandler
+from .assistants import (
+    AssistantFileHandler,
+    AssistantFilesHandler,
+    AssistantHandler,
+    AssistantsHandler,
+)
 from .base import BaseHandler, NotFoundHandler
+from .extension import (
+    ImportFileHandler,
+    InterruptHandler,
+    NotebookHandler,
+    RestartHandler,
+    SaveFileHandler,
+    SessionHandler,
+    SessionsHandler,
+    StatusHandler,
+    SummariesHandler,
+)
 from .files import (
     CancelUploadHandler,
     CompleteUploadHandler,
@@ -20,7 +40,7 @@ from .files import (
 )
 from .models import ModelHandler, ModelsHandler
 from .rooms import Rooms
-from .routing import API_ROOT, address_pattern
+from .routing import API_ROOT, EXTENSION_ROOT, address_pattern
 from .runs import (
     CancelHandler,
     EventsHandler,
@@ -32,25 +52,42 @@ from .runs import (
     ThreadAndRunHandler,
 )
 from .settings import ApiSettings
-from .threads import MessageHandler, MessagesHandler, ThreadHandler, ThreadsHandler
+from .threads import (
+    MessageFileHandler,
+    MessageFilesHandler,
+    MessageHandler,
+    MessagesHandler,
+    ThreadHandler,
+    ThreadsHandler,
+)
 
 
 class Route(NamedTuple):
-    """One address: a path with ``{names}``, its handler, and whether OpenAI wants a beta header."""
+    """One address: a path with ``{names}``, and its handler.
+
+    *beta*: OpenAI asks for its beta header there. *v1_only*: version 2 has no such address.
+    """
 
     path: str
     handler: type[BaseHandler]
     beta: bool = False
+    v1_only: bool = False
 
 
 API: Final = (
     Route("/assistants", AssistantsHandler, True),
     Route("/assistants/{assistant_id}", AssistantHandler, True),
+    Route("/assistants/{assistant_id}/files", AssistantFilesHandler, True, True),
+    Route("/assistants/{assistant_id}/files/{file_id}", AssistantFileHandler, True, True),
     Route("/threads", ThreadsHandler, True),
     Route("/threads/runs", ThreadAndRunHandler, True),
     Route("/threads/{thread_id}", ThreadHandler, True),
     Route("/threads/{thread_id}/messages", MessagesHandler, True),
     Route("/threads/{thread_id}/messages/{message_id}", MessageHandler, True),
+    Route("/threads/{thread_id}/messages/{message_id}/files", MessageFilesHandler, True, True),
+    Route(
+        "/threads/{thread_id}/messages/{message_id}/files/{file_id}", MessageFileHandler, True, True
+    ),
     Route("/threads/{thread_id}/runs", RunsHandler, True),
     Route("/threads/{thread_id}/runs/{run_id}", RunHandler, True),
     Route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", SubmitToolOutputsHandler, True),
@@ -70,13 +107,27 @@ API: Final = (
 )
 
 
+EXTENSION: Final = (
+    Route("/status", StatusHandler),
+    Route("/sessions", SessionsHandler),
+    Route("/sessions/{thread_id}", SessionHandler),
+    Route("/sessions/{thread_id}/restart", RestartHandler),
+    Route("/sessions/{thread_id}/interrupt", InterruptHandler),
+    Route("/threads", SummariesHandler),
+    Route("/threads/{thread_id}/notebook", NotebookHandler),
+    Route("/files/import", ImportFileHandler),
+    Route("/files/{file_id}/save", SaveFileHandler),
+)
+
+
 def rules(base_url: str, api: ApiSettings, rooms: Rooms) -> list[tuple[str, type, dict[str, Any]]]:
     """The table as tornado's rules; what it does not name is told so in the API's shape."""
     found: list[tuple[str, type, dict[str, Any]]] = []
-    for route in API:
-        root = re.escape(url_path_join(base_url, API_ROOT)) + "(?:/v1)?"
-        kwargs = {"api": api, "rooms": rooms, "beta": route.beta}
-        found.append((root + _pattern(route.path), route.handler, kwargs))
+    for root, version, table in ((API_ROOT, "(?:/v1)?", API), (EXTENSION_ROOT, "", EXTENSION)):
+        for route in table:
+            pattern = re.escape(url_path_join(base_url, root)) + version + _pattern(route.path)
+            kwargs = {"api": api, "rooms": rooms, "beta": route.beta, "v1_only": route.v1_only}
+            found.append((pattern, route.handler, kwargs))
     found.append((address_pattern(base_url), NotFoundHandler, {"api": api}))
     return found
 

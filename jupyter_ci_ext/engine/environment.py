@@ -35,7 +35,7 @@ Each can be read under its name or its id:
 NO_FILES: Final = "- /mnt/data holds no files of the user."
 
 MADE: Final = """
-Written by earlier code of this conversation:
+Written by earlier code of this conversation, there or in folders below:
 {lines}"""
 
 PACKAGES: Final = (
@@ -79,7 +79,7 @@ def describe(
         lines.append(f"- and {len(files) - MOST_FILES} more: list /mnt/data")
     text = FILES.format(lines="\n".join(lines)) if lines else NO_FILES
     if made:
-        written = [f"- /mnt/data/{name} ({human_size(size)})" for name, size in made[-MOST_FILES:]]
+        written = [f"- {_literal(name)} ({human_size(size)})" for name, size in made[-MOST_FILES:]]
         text += MADE.format(lines="\n".join(written))
     return TEMPLATE.format(
         network="The code can use the network."
@@ -107,9 +107,12 @@ def installed() -> tuple[str, ...]:
 
 
 def _line(file: FileNote) -> str:
-    # A name is the user's text: as a literal, so that it cannot break out of its line.
-    name = file.name if file.name.isprintable() else ascii(file.name)[1:-1]
-    return f"- /mnt/data/{name} (id {file.id}, {human_size(file.size)})"
+    return f"- /mnt/data/{_literal(file.name)} (id {file.id}, {human_size(file.size)})"
+
+
+def _literal(name: str) -> str:
+    """A name, which is the user's text, so that it cannot break out of its line."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _limits(limits: RunLimits) -> str:

@@ -18,7 +18,7 @@ class RunLimits:
     rich_characters: int = 1 << 20
     """Largest rich output (HTML, a chart) that is kept."""
     expiry: int = 600
-    """Seconds after which a run that is not over expires, however far it got."""
+    """Seconds after which a run that is not over expires, however far it got; 0: never."""
     picture_bytes: int = 4 << 20
     """Largest picture that is shown to a model; larger ones are only mentioned."""
     pictures: int = 8

@@ -94,6 +94,11 @@ class Reply:
         return any(call.live and call.name is None for call in self._calls.values())
 
     @property
+    def asked_for_anything(self) -> bool:
+        """Whether there is code or a function that it wants to be called."""
+        return bool(self._calls)
+
+    @property
     def codes(self) -> list[tuple[CodeCall, bool]]:
         """The code to run, and whether it has been passed on already."""
         return [(CodeCall(c.id, c.text), c.live) for c in self._calls.values() if c.name is None]

@@ -17,6 +17,7 @@ FRESH: Final = (
     "/mnt/data are kept.)"
 )
 
+
 def settle(text: str) -> str:
     """*text* as a terminal would leave it after carriage returns."""
     if "\r" not in text:

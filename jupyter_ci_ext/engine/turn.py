@@ -14,13 +14,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
+from jupyter_ci_ext.engine.allowance import (
+    TOLD,
+    Allowance,
+    Closed,
+    Spent,
+    exhausted,
+    last_words,
+)
 from jupyter_ci_ext.engine.budget import fit, keep_pictures, turn_tokens, window_budget
 from jupyter_ci_ext.engine.reply import Reply
 from jupyter_ci_ext.engine.stop import Stop, attend
-from jupyter_ci_ext.engine.text import shorten
 from jupyter_ci_ext.engine.values import (
     CodeDone,
     CodeDropped,
@@ -70,242 +77,223 @@ _SHRINK: Final = 3
 """How often a prompt is made smaller after the model's server found it too large."""
 
 
-@dataclass(frozen=True)
-class Allowance:
-    """What a whole run may use; None: no limit."""
+_CUT: Final = "max_completion_tokens"
 
-    code_calls: int
-    max_prompt_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    pictures: int = 8
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What the run has used before: all zero for a new one."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    code_calls: int = 0
-    turns: int = 0
-
-
-Closed = Literal["", "limit", "repeated", "stray"]
-
-_TOLD: Final[dict[Closed, str]] = {
-    "limit": "This was the last of {calls} code executions in this run. Answer the user now with "
-    "what you know, and say what is missing.",
-    "repeated": "You ran exactly this code before, with exactly this result. Running it again will "
-    "not help. Answer the user now with what you know.",
-    "stray": "Answer the user now without calling functions.",
-}
-
-_SAID: Final[dict[Closed, str]] = {
-    "limit": "I stopped here: the limit of {calls} code executions for one run is reached.",
-    "repeated": "I stopped here: the same code gave the same result again.",
-    "stray": "I stopped here: no function of that name is available.",
+_DROPPED: Final = {
+    "length": "The code was cut off by the limit of tokens, so it was not run.",
+    "content_filter": "The model's server broke the code off, so it was not run.",
 }
 
 
-async def converse(
+def converse(
     llm: LLM,
     turn: Turn,
     run_code: RunCode,
     stop: Stop,
     allowance: Allowance,
-    spent: Spent = Spent(),
+    spent: Spent | None = None,
 ) -> AsyncGenerator[Value, None]:
     """Work on *turn* until there is an answer; *turn* is the first request of this stretch of work.
 
     A forced ``tool_choice`` holds for the first request of the run only.
     """
-    messages: list[PromptMessage] = list(turn.messages)
-    seen = {call.id for m in messages if isinstance(m, AssistantMessage) for call in m.calls}
-    gave: dict[str, str] = {}  # what a piece of code gave the last time
-    closed: Closed = "limit" if spent.code_calls >= allowance.code_calls else ""
-    strays = 0
-    last_result = ""
-    while True:
-        if stop.asked:
-            yield Ended("stopped")
-            return
-        request = _request(llm, turn, messages, allowance, spent, closed)
-        exhausted = _exhausted(request, allowance, spent)
-        if exhausted:
-            yield Ended(exhausted)
-            return
-        reply = Reply(request, seen, closed=bool(closed))
-        yield TurnStarted()
+    return _Loop(llm, turn, run_code, stop, allowance, spent or Spent()).values()
+
+
+class _Loop:
+    def __init__(
+        self,
+        llm: LLM,
+        turn: Turn,
+        run_code: RunCode,
+        stop: Stop,
+        allowance: Allowance,
+        spent: Spent,
+    ) -> None:
+        self._llm = llm
+        self._turn = turn
+        self._run_code = run_code
+        self._stop = stop
+        self._allowance = allowance
+        self._spent = spent
+        self._messages: list[PromptMessage] = list(turn.messages)
+        self._seen = {
+            call.id for m in turn.messages if isinstance(m, AssistantMessage) for call in m.calls
+        }
+        self._gave: dict[str, str] = {}  # what a piece of code gave the last time
+        self._last_result = ""
+        self._strays = 0
+        self._closed: Closed = "limit" if spent.code_calls >= allowance.code_calls else ""
+
+    async def values(self) -> AsyncGenerator[Value, None]:
+        """Everything, `Ended` last."""
         try:
-            async with aclosing(_ask(llm, request, reply, stop)) as values:
-                async for value in values:
-                    yield value
+            while True:
+                async with aclosing(self._one_turn()) as values:
+                    async for value in values:
+                        yield value
+                        if isinstance(value, Ended):
+                            return
         except LLMError as error:
             yield Ended("failed", CODES[error.kind], error.message)
+        except SandboxUnavailable as error:
+            yield Ended("failed", "server_error", error.message)
+
+    async def _one_turn(self) -> AsyncGenerator[Value, None]:
+        """One request to the model and what follows from the reply."""
+        request = self._request()
+        used_up = exhausted(self._allowance, self._spent, turn_tokens(request))
+        if self._stop.asked:
+            yield Ended("stopped")
             return
-        if stop.asked:
+        if used_up is not None:
+            yield Ended(used_up)
+            return
+        reply = Reply(request, self._seen, closed=bool(self._closed))
+        yield TurnStarted()
+        async with aclosing(self._ask(request, reply)) as values:
+            async for value in values:
+                yield value
+        if self._stop.asked:
             yield Ended("stopped")
             return
         yield TurnUsage(reply.usage)
-        spent = replace(
-            spent,
-            prompt_tokens=spent.prompt_tokens + (reply.usage.prompt_tokens or turn_tokens(request)),
-            completion_tokens=spent.completion_tokens
-            + (reply.usage.completion_tokens or reply.estimated_tokens),
-            turns=spent.turns + 1,
-        )
+        self._charge(request, reply)
         if reply.finish in ("length", "content_filter"):
-            cut = reply.finish == "length"
             if reply.writing_code:
-                yield CodeDropped(
-                    "The code was cut off by the limit of tokens, so it was not run."
-                    if cut
-                    else "The model's server broke the code off, so it was not run."
-                )
-            yield Ended("max_completion_tokens" if cut else "content_filter")
+                yield CodeDropped(_DROPPED[reply.finish])
+            yield Ended("content_filter" if reply.finish == "content_filter" else _CUT)
             return
-        codes, functions, strayed = reply.codes, reply.functions, reply.strays
-        if not codes and not functions and not strayed:
-            if closed and reply.refused_calls and not reply.text.strip():
-                yield TextDelta(_last_words(closed, allowance, last_result))
-            over = (
-                allowance.max_prompt_tokens is not None
-                and spent.prompt_tokens > allowance.max_prompt_tokens
-            )
+        if not reply.asked_for_anything:
+            if self._closed and reply.refused_calls and not reply.text.strip():
+                yield TextDelta(last_words(self._closed, self._allowance, self._last_result))
+            most = self._allowance.max_prompt_tokens
+            over = most is not None and self._spent.prompt_tokens > most
             yield Ended("max_prompt_tokens" if over else "answered")
             return
-
         told: list[CallResult] = []
-        for call, live in codes:
-            if spent.code_calls >= allowance.code_calls:
-                told.append(
-                    CallResult(call.id, "Not run: the limit of code executions is reached.")
-                )
+        async with aclosing(self._run_codes(reply, told)) as values:
+            async for value in values:
+                yield value
+        if self._stop.asked:
+            yield Ended("stopped")
+            return
+        if reply.late_text.strip():
+            yield TextDelta(reply.late_text)
+        if reply.functions:
+            for value in reply.held_functions():
+                yield value
+            yield FunctionsWanted(tuple(reply.functions))
+            yield Ended("functions")
+            return
+        self._remember(reply, told)
+
+    async def _ask(self, request: Turn, reply: Reply) -> AsyncGenerator[Value, None]:
+        """One request. A prompt that the server finds too large is tried again, smaller."""
+        for attempt in range(_SHRINK + 1):
+            try:
+                async with aclosing(attend(self._llm.stream(request), self._stop)) as deltas:
+                    async for delta in deltas:
+                        for value in reply.take(delta):
+                            yield value
+                return
+            except LLMError as error:
+                smaller = fit(request, turn_tokens(request) * 6 // 10)
+                hopeless = attempt == _SHRINK or smaller == request
+                if error.kind != "context_length" or reply.begun or hopeless:
+                    raise
+                request = smaller
+
+    async def _run_codes(self, reply: Reply, told: list[CallResult]) -> AsyncGenerator[Value, None]:
+        """Run the code of a reply, one piece after the other; what the model is *told* of it."""
+        for call, live in reply.codes:
+            if self._spent.code_calls >= self._allowance.code_calls:
+                told.append(CallResult(call.id, "Not run: no more code executions are left."))
                 continue
             if not live:
                 yield CodeStarted(0, call.id)
                 yield CodeDelta(0, call.source)
             yield CodeReady(call)
-            result = CodeResult("", ran=False)
-            try:
-                async with aclosing(run_code(call)) as outputs:
-                    async for output in outputs:
-                        if isinstance(output, CodeResult):
-                            result = output
-                        else:
-                            yield output
-            except SandboxUnavailable as error:
-                yield Ended("failed", "server_error", error.message)
-                return
+            result = CodeResult("", status="lost")
+            async with aclosing(self._run_code(call)) as outputs:
+                async for output in outputs:
+                    if isinstance(output, CodeResult):
+                        result = output
+                    else:
+                        yield output
             yield CodeDone(call, result)
-            if stop.asked:
-                yield Ended("stopped")
+            if self._stop.asked:
                 return
-            spent = replace(spent, code_calls=spent.code_calls + 1)
-            last_result = result.text
-            text = result.text
-            source = call.source.strip()
-            if spent.code_calls >= allowance.code_calls:
-                closed = "limit"
-            elif result.ran and gave.get(source) == result.text:
-                closed = "repeated"
-            gave[source] = result.text
-            told.append(CallResult(call.id, text, result.images if llm.vision else ()))
-        if reply.late_text.strip():
-            yield TextDelta(reply.late_text)
-        if functions:
-            for value in reply.held_functions():
-                yield value
-            yield FunctionsWanted(tuple(functions))
-            yield Ended("functions")
-            return
+            self._judge(call, result)
+            images = result.images if self._llm.vision else ()
+            told.append(CallResult(call.id, result.text, images))
 
-        told += [CallResult(s.id, f"There is no function named {s.name!r}.") for s in strayed]
-        strays += bool(strayed)
-        if strays >= _STRAYS and not closed:
-            closed = "stray"
-        if closed and told:
-            note = _TOLD[closed].format(calls=allowance.code_calls)
+    def _judge(self, call: CodeCall, result: CodeResult) -> None:
+        """Whether it makes sense to let the model go on running code after this."""
+        self._spent = replace(self._spent, code_calls=self._spent.code_calls + 1)
+        self._last_result = result.text
+        source = call.source.strip()
+        if self._spent.code_calls >= self._allowance.code_calls:
+            self._closed = "limit"
+        elif result.status in ("ok", "error") and self._gave.get(source) == result.text:
+            self._closed = "repeated"
+        self._gave[source] = result.text
+
+    def _remember(self, reply: Reply, told: list[CallResult]) -> None:
+        """Put what was said and what came of it behind the prompt."""
+        told += [
+            CallResult(stray.id, f"There is no function named {stray.name!r}.")
+            for stray in reply.strays
+        ]
+        self._strays += bool(reply.strays)
+        if self._strays >= _STRAYS and not self._closed:
+            self._closed = "stray"
+        if self._closed:
+            note = TOLD[self._closed].format(calls=self._allowance.code_calls)
             told[-1] = replace(told[-1], text=f"{told[-1].text}\n\n{note}")
-        calls: list[CodeCall | FunctionCall] = [call for call, _ in codes]
-        messages.append(AssistantMessage(reply.text + reply.late_text, (*calls, *strayed)))
-        messages.extend(told)
+        calls: list[CodeCall | FunctionCall] = [call for call, _ in reply.codes]
+        text = reply.text + reply.late_text
+        self._messages.append(AssistantMessage(text, (*calls, *reply.strays)))
+        self._messages += told
 
+    def _charge(self, request: Turn, reply: Reply) -> None:
+        """Count what a request has used; where its server does not say, what it must have been."""
+        usage, spent = reply.usage, self._spent
+        prompt = usage.prompt_tokens or turn_tokens(request)
+        completion = usage.completion_tokens or reply.estimated_tokens
+        self._spent = replace(
+            spent,
+            prompt_tokens=spent.prompt_tokens + prompt,
+            completion_tokens=spent.completion_tokens + completion,
+            turns=spent.turns + 1,
+        )
 
-def _request(
-    llm: LLM,
-    turn: Turn,
-    messages: list[PromptMessage],
-    allowance: Allowance,
-    spent: Spent,
-    closed: Closed,
-) -> Turn:
-    """The next request: what is left of the tools and of the tokens, as much as fits."""
-    choice = turn.tool_choice
-    if choice != "none" and spent.turns:
-        choice = "auto"
-    code = turn.code
-    if closed:
-        # Where the caller has functions they stay; else the model keeps reading of its code tool,
-        # which some servers demand once there are calls of it, but may not use it.
-        if turn.functions and closed != "stray":
-            code, choice = False, "auto" if choice == "code" else choice
-        else:
-            choice = "none"
-    max_tokens = turn.max_tokens
-    if allowance.max_completion_tokens is not None:
-        left = max(1, allowance.max_completion_tokens - spent.completion_tokens)
-        max_tokens = left if max_tokens is None else min(max_tokens, left)
-    budget = window_budget(llm.context_tokens, max_tokens)
-    if allowance.max_prompt_tokens is not None:
-        left = max(1, allowance.max_prompt_tokens - spent.prompt_tokens)
-        budget = left if budget is None else min(budget, left)
-    request = replace(
-        turn,
-        messages=keep_pictures(messages, allowance.pictures),
-        code=code,
-        tool_choice=choice,
-        max_tokens=max_tokens,
-    )
-    return fit(request, budget)
-
-
-def _exhausted(
-    request: Turn, allowance: Allowance, spent: Spent
-) -> Literal["", "max_prompt_tokens", "max_completion_tokens"]:
-    """Which limit of the run leaves nothing for *request*; the first request is always made."""
-    if not spent.turns:
-        return ""
-    most = allowance.max_completion_tokens
-    if most is not None and spent.completion_tokens >= most:
-        return "max_completion_tokens"
-    most = allowance.max_prompt_tokens
-    if most is not None and spent.prompt_tokens + turn_tokens(request) > most:
-        return "max_prompt_tokens"
-    return ""
-
-
-async def _ask(llm: LLM, request: Turn, reply: Reply, stop: Stop) -> AsyncGenerator[Value, None]:
-    """One request. A prompt that the server finds too large is tried again, smaller."""
-    for attempt in range(_SHRINK + 1):
-        try:
-            async with aclosing(attend(llm.stream(request), stop)) as deltas:
-                async for delta in deltas:
-                    for value in reply.take(delta):
-                        yield value
-            return
-        except LLMError as error:
-            smaller = fit(request, turn_tokens(request) * 6 // 10)
-            if error.kind != "context_length" or reply.begun or attempt == _SHRINK:
-                raise
-            if smaller == request:
-                raise
-            request = smaller
-
-
-def _last_words(closed: Closed, allowance: Allowance, result: str) -> str:
-    """What is known, said in place of a model that does not say it."""
-    said = _SAID[closed].format(calls=allowance.code_calls)
-    if not result:
-        return said
-    return f"{said} The last result was:\n\n```\n{shorten(result, 2000).strip()}\n```"
+    def _request(self) -> Turn:
+        """The next request: what is left of the tools and of the tokens, as much as fits."""
+        turn, allowance, spent = self._turn, self._allowance, self._spent
+        code, choice = turn.code, turn.tool_choice
+        if choice != "none" and spent.turns:
+            choice = "auto"
+        if self._closed:
+            # Where the caller has functions they stay; else the model keeps reading of its code
+            # tool, which some servers demand once there are calls of it, but may not use it.
+            if turn.functions and self._closed != "stray":
+                code, choice = False, "auto" if choice == "code" else choice
+            else:
+                choice = "none"
+        max_tokens = turn.max_tokens
+        if allowance.max_completion_tokens is not None:
+            left = max(1, allowance.max_completion_tokens - spent.completion_tokens)
+            max_tokens = left if max_tokens is None else min(max_tokens, left)
+        budget = window_budget(self._llm.context_tokens, max_tokens)
+        if allowance.max_prompt_tokens is not None:
+            left = max(1, allowance.max_prompt_tokens - spent.prompt_tokens)
+            budget = left if budget is None else min(budget, left)
+        request = replace(
+            turn,
+            messages=keep_pictures(self._messages, allowance.pictures),
+            code=code,
+            tool_choice=choice,
+            max_tokens=max_tokens,
+        )
+        return fit(request, budget)

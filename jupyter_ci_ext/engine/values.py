@@ -47,7 +47,6 @@ class Made:
     name: str
     sha256: str
     size: int
-    mime: str
     path: str | None = None
     replaces: str | None = None
 
@@ -77,16 +76,23 @@ class FilesMade:
     files: tuple[Made, ...]
 
 
+ExecutionStatus = Literal["ok", "error", "interrupted", "timeout", "lost"]
+
+
 @dataclass(frozen=True)
 class CodeResult:
-    """Always last of an execution: what the model is told of it.
+    """Always last of an execution: what the model is told of it, and how it went.
 
-    ``ran`` is false where the code did not run to an end of its own: interrupted, or its kernel died.
+    ``reason`` is for people, empty where there is nothing to be said. ``kept`` tells whether the
+    session's variables survived.
     """
 
     text: str
     images: tuple[ImagePart, ...] = ()
-    ran: bool = True
+    status: ExecutionStatus = "ok"
+    seconds: float = 0.0
+    kept: bool = True
+    reason: str = ""
 
 
 CodeOutput = Logs | Picture | Rich | FilesMade

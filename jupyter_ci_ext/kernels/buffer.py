@@ -118,7 +118,8 @@ class OutputBuffer:
 
     def _put_display(self, output: DisplayData) -> None:
         held = self._held
-        if held is not None and output.update and output.display_id == held.display_id:
+        same = held is not None and output.display_id and output.display_id == held.display_id
+        if held is not None and same and output.update:
             # The figure was not shown yet: show what it became, once.
             self._held = dataclasses.replace(held, data=output.data, metadata=output.metadata)
             return

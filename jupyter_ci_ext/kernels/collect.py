@@ -31,6 +31,12 @@ _BLOCK = 1 << 20
 _SYS_OPENAT2 = 437  # the same on every architecture
 _RESOLVE = 0x01 | 0x02 | 0x04 | 0x08  # NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH
 
+_REFUSALS = {
+    errno.ELOOP: "a symbolic link",
+    errno.EXDEV: "outside of the workspace",
+    errno.ENXIO: "a socket or a device",
+}
+
 
 class Refused(Exception):
     """A name in the workspace is not a plain file of its own; says what it is."""
@@ -110,13 +116,10 @@ def open_file(root: int, path: str) -> int:
     try:
         descriptor = open_beneath(root, path, _FLAGS)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise Refused("a symbolic link") from None
-        if error.errno == errno.EXDEV:
-            raise Refused("outside of the workspace") from None
-        if error.errno == errno.ENXIO:
-            raise Refused("a socket or a device") from None
-        raise
+        what = _REFUSALS.get(error.errno or 0)
+        if what is None:
+            raise
+        raise Refused(what) from None
     try:
         _verify(os.fstat(descriptor))
     except Refused:
@@ -180,8 +183,13 @@ def open_beneath(root: int, path: str, flags: int) -> int:
 
 
 def _verify(status: os.stat_result) -> None:
+    """Refuse all but a regular file with one name.
+
+    The number of names is a second line of defence: a link that is removed at the very moment it
+    is opened goes unnoticed, but no sandbox lets code link what lies outside of its workspace.
+    """
     if not stat.S_ISREG(status.st_mode):
-        raise Refused("a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file")
+        raise Refused("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
     if status.st_nlink != 1:
         raise Refused("a hard link")
 

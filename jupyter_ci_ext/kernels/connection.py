@@ -27,15 +27,18 @@ from jupyter_ci_ext.kernels.outputs import ClearOutput, Output, from_message
 Channel = Literal["shell", "iopub", "control"]
 Message = dict[str, Any]
 
-WATCH = 0.5
+WATCH = 0.25
 """Seconds between two looks at whether a kernel somebody waits for is still there."""
 IDLE_GRACE = 3.0
 """Seconds without any message after which an execution that has its reply is taken as done."""
+DRAIN, DRAIN_LIMIT = 0.05, 1.0
+"""Seconds of silence after which a dead kernel has said all it had to say, and at most."""
 RETRY = 1.0
 """Seconds after which a kernel that did not answer yet is asked again whether it is ready."""
 
 GONE = "The kernel was shut down."
 RESTARTED = "The kernel was restarted."
+GOING = "The kernel was shut down or restarted by somebody else."
 
 
 class Transport(ABC):
@@ -95,13 +98,14 @@ class ZmqTransport(Transport):
             return GONE
         if self._manager.get_kernel(self._kernel_id) is not self._kernel:
             return RESTARTED
-        if not await self._kernel.is_alive():
-            return getattr(self._kernel.provisioner, "end_reason", None) or describe_exit(
-                await self._exit_code()
-            )
-        if self._kernel.shutting_down or self._current_pid() != self._pid:
+        if self._current_pid() != self._pid:
             return RESTARTED
-        return None
+        if not await self._kernel.is_alive():
+            reason: str | None = getattr(self._kernel.provisioner, "end_reason", None)
+            if reason is None and not self._kernel.shutting_down:
+                reason = describe_exit(await self._exit_code())
+            return reason or GOING
+        return GOING if self._kernel.shutting_down else None
 
     def reopen_iopub(self) -> None:
         self._streams.pop("iopub").close()
@@ -172,7 +176,7 @@ class Connection:
         self._info: set[str] = set()
         self._replied = asyncio.Event()
         self._published = asyncio.Event()
-        self._ended: str | None = None
+        self._announced: str | None = None
         self.reason: str | None = None
         """Why the kernel is lost; None as far as is known."""
         transport.open(self._deliver)
@@ -181,7 +185,7 @@ class Connection:
         """Why the kernel is lost, or None; looks at the kernel, asks it nothing."""
         if self.reason is None:
             # A restart or shutdown that was announced may be over by the time one looks.
-            self.reason = await self._transport.lost() or self._ended
+            self.reason = self._announced or await self._transport.lost()
         return self.reason
 
     async def wait_ready(self, timeout: float) -> None:
@@ -240,9 +244,18 @@ class Connection:
                 self._settle(request)
                 return True
             reason = await self.lost()
-            if reason is not None and not request.done.done():
-                raise SessionLost(reason)
+            if reason is not None:
+                await self._drain(request)
+                if not request.done.done():
+                    raise SessionLost(reason)
         return request.done.done()
+
+    async def _drain(self, request: Request) -> None:
+        """Hear out what a kernel said before it went."""
+        heard, until = 0.0, time.monotonic() + DRAIN_LIMIT
+        while heard != request.heard and time.monotonic() < until:
+            heard = request.heard
+            await asyncio.sleep(DRAIN)
 
     def close(self) -> None:
         """Let go of the kernel, which goes on; may be called twice."""
@@ -282,8 +295,8 @@ class Connection:
     def _notice_end(self, msg_type: str, content: object) -> None:
         """A kernel that goes says so on its output channel, to every client."""
         if msg_type == "shutdown_reply" and isinstance(content, dict):
-            self._ended = RESTARTED if content.get("restart") else GONE
+            self._announced = RESTARTED if content.get("restart") else GONE
         elif msg_type == "status" and isinstance(content, dict):
             state = content.get("execution_state")
             if state in ("restarting", "dead"):
-                self._ended = RESTARTED if state == "restarting" else GONE
+                self._announced = RESTARTED if state == "restarting" else GONE

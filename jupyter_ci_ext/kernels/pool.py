@@ -186,7 +186,8 @@ class Sessions:
     async def _prepare(self, entry: _Entry) -> Session:
         if not self._jobs.running:
             raise SessionLost(STOPPED)
-        if entry.session is not None and entry.session.expires_at <= time.time():
+        session = entry.session
+        if session is not None and (session.expires_at <= time.time() or not await session.alive()):
             await self._end(entry)
         if not entry.admitted:
             await self._admit(entry)

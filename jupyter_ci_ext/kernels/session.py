@@ -220,6 +220,10 @@ class Session:
         self.fresh = False
         self._active = time.time()
 
+    async def alive(self) -> bool:
+        """Whether there is a kernel to go on with, be it one that somebody restarted."""
+        return self._kernel is not None and await self._kernel.alive()
+
     def take(self, kernel: Kernel, connection: Connection) -> None:
         """Make a kernel that is started and connected, and has run nothing, the session's own."""
         self._kernel, self._connection = kernel, connection
@@ -260,7 +264,7 @@ class Session:
     async def _open(self) -> None:
         self._disconnect()
         # One that was restarted by somebody attached to it is used again; a dead one is removed.
-        if self._kernel is None or not await self._kernel.alive():
+        if not await self.alive() or self._kernel is None:
             await self.close()
             self._kernel = await self._start()
         connection = self._kernel.connect()
@@ -279,7 +283,7 @@ class Session:
         self._created = self._active = time.time()
 
     async def _restart(self) -> None:
-        if self._kernel is None or not await self._kernel.alive():
+        if not await self.alive() or self._kernel is None:
             return  # the next use starts a new one
         self._disconnect()
         try:
@@ -288,6 +292,12 @@ class Session:
             await self.close()
             raise SessionLost(f"The kernel could not be restarted: {error}") from error
         await self._open()
+
+    async def _leave(self) -> None:
+        """Let go of a kernel that was lost; one that is being restarted by others is not ended."""
+        self._disconnect()
+        if not await self.alive():
+            await self.close()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -300,7 +310,7 @@ class Session:
         try:
             end = await self._run(execution, code)
         except CodeInterpreterError as error:
-            await self.close()
+            await self._leave()
             end = ExecutionEnd("lost", f"{error.message} {LOST}", kept=False)
         except Exception:
             self._log.exception("Running code in session %s failed", self.key)

@@ -61,9 +61,10 @@ class Slots:
         """Make the folders, and remove what processes that are gone left for nobody."""
         for folder in (self._root, self._slots, self.incoming):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        bound = {self._target(link) for link in self._root.iterdir() if link.is_symlink()}
+        wanted = {self._target(link) for link in self._root.iterdir() if link.is_symlink()}
+        wanted |= {self._merged(path) for path in list(wanted) if path is not None}
         for path in self._slots.iterdir():
-            if path in bound:
+            if path in wanted:
                 continue
             with suppress(SandboxUnavailable, OSError):
                 slot = self._hold(path)
@@ -159,10 +160,8 @@ class Slots:
         return Slot(path, lock)
 
     def _finish_merge(self, slot: Slot) -> None:
-        note = slot.path / "merge"
-        try:
-            old = self._slots / Path(note.read_text()).name
-        except FileNotFoundError:
+        old = self._merged(slot.path)
+        if old is None:
             return
         if old.is_dir() and old != slot.path:
             slot.data.mkdir(mode=0o700, exist_ok=True)
@@ -171,19 +170,25 @@ class Slots:
             with suppress(FileNotFoundError):
                 (old / "staged.json").replace(slot.record)
             remove_tree(old)
-        note.unlink()
+        (slot.path / "merge").unlink()
+
+    def _merged(self, path: Path) -> Path | None:
+        """The slot whose files are being moved into the slot at *path*."""
+        try:
+            return self._slots / Path((path / "merge").read_text()).name
+        except OSError:
+            return None
 
 
 def _move_entries(source: Path, target: Path) -> None:
     source.chmod(0o700)
-    for entry in os.scandir(source):
-        destination = target / entry.name
+    for name in os.listdir(source):
         try:
-            os.rename(entry.path, destination)
+            os.rename(source / name, target / name)
         except PermissionError:
             # A folder takes its ".." along, hence must be writable.
-            os.chmod(entry.path, 0o700, follow_symlinks=True)
-            os.rename(entry.path, destination)
+            os.chmod(source / name, 0o700)
+            os.rename(source / name, target / name)
 
 
 def remove_tree(path: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,14 +134,15 @@ class Workspace:
     def _load(self) -> None:
         with suppress(OSError, ValueError):
             record = json.loads(self._record.read_text("utf-8"))
-            self.names.update({str(id): safe_name(str(name)) for id, name in record.items()})
+            for file_id, name in record.items() if isinstance(record, dict) else ():
+                self.names[str(file_id)] = safe_name(str(name))
         with self._root() as root:
             self._seen = collect.snapshot(root).files
 
     def _stage(self, files: list[StagedFile]) -> list[Path]:
         written = []
         with self._root() as root:
-            there = _There(root)
+            there = _There(root, {file.id for file in files})
             try:
                 for file in files:
                     self._sources[file.id] = file.path
@@ -166,7 +167,7 @@ class Workspace:
             _clone(file.path, copy)
             os.chmod(copy, 0o644)
             while True:
-                name = free_name(name, _Taken(there, self.names, file.id))
+                name = free_name(name, there.taken_for(file.id, self.names))
                 try:
                     # Unlike a rename, a link never replaces what code has just put there.
                     os.link(copy, name, dst_dir_fd=root, follow_symlinks=False)
@@ -244,12 +245,18 @@ class Workspace:
 class _There:
     """What a folder holds, asked name by name: it may hold more than one wants to list."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, ids: set[str]) -> None:
         self._root = root
+        self._ids = ids
 
     def is_file(self, name: str) -> bool:
         mode = self._mode(name)
         return mode is not None and stat.S_ISREG(mode)
+
+    def taken_for(self, file_id: str, names: dict[str, str]) -> Container[str]:
+        """Names not free for *file_id*: what is there, other staged files, other files' ids."""
+        others = {name for other, name in names.items() if other != file_id}
+        return _Taken(self, (others | self._ids | names.keys()) - {file_id})
 
     def __contains__(self, name: object) -> bool:
         return self._mode(str(name)) is not None
@@ -262,11 +269,9 @@ class _There:
 
 
 class _Taken:
-    """Names that are not free for a file: of what is there, and of other staged files."""
-
-    def __init__(self, there: _There, names: dict[str, str], file_id: str) -> None:
+    def __init__(self, there: _There, others: set[str]) -> None:
         self._there = there
-        self._others = {name for other, name in names.items() if other != file_id} | names.keys()
+        self._others = others
 
     def __contains__(self, name: object) -> bool:
         return name in self._others or name in self._there

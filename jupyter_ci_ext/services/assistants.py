@@ -6,7 +6,8 @@ from typing import Any
 
 from ..errors import InvalidRequest, NotFound
 from ..ids import new_id
-from ..store.database import Store, Tables
+from ..store.database import Store
+from ..store.transaction import Tables
 from ..wire.assistant import Assistant
 from ..wire.assistant_params import CreateAssistant, ModifyAssistant
 from ..wire.choice_params import to_format

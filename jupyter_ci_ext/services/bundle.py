@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from ..engine.limits import RunLimits
 from ..store.database import Store
 from .assistants import Assistants
-from .collaborators import ModelCatalog, RunSupervisor, SessionKeeper
+from .collaborators import ModelCatalog, RunSupervisor
 from .files import Files
 from .messages import Messages
 from .models import ModelsService
+from .notebook import Notebooks
 from .run_events import RunEvents
 from .runs import Runs
+from .sessions import SessionPool, SessionsService
 from .steps import Steps
+from .summaries import Summaries
 from .threads import Threads
 from .uploads import Uploads
 
@@ -31,6 +34,9 @@ class Services:
     files: Files
     uploads: Uploads
     models: ModelsService
+    sessions: SessionsService
+    summaries: Summaries
+    notebooks: Notebooks
 
     @classmethod
     def over(
@@ -38,7 +44,7 @@ class Services:
         store: Store,
         supervisor: RunSupervisor,
         models: ModelCatalog,
-        sessions: SessionKeeper,
+        sessions: SessionPool,
         limits: RunLimits,
     ) -> Services:
         """The services over these collaborators."""
@@ -52,4 +58,7 @@ class Services:
             files=Files(store),
             uploads=Uploads(store),
             models=ModelsService(models),
+            sessions=SessionsService(store, sessions),
+            summaries=Summaries(store, sessions),
+            notebooks=Notebooks(store),
         )

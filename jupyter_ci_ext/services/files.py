@@ -7,8 +7,9 @@ from typing import TypeVar
 from ..errors import InvalidRequest
 from ..ids import new_id
 from ..store.blobs import Blob
-from ..store.database import Store, Transaction
+from ..store.database import Store
 from ..store.files import StoredFile
+from ..store.transaction import Transaction
 from ..wire.assistant import Assistant
 from ..wire.common import ListPage
 from ..wire.file import File, FileDeleted

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from ..errors import InvalidRequest, NotFound
-from ..store.database import Tables
 from ..store.files import StoredFile
+from ..store.transaction import Tables
 from ..wire.assistant import Assistant
 from ..wire.message import Message
 from ..wire.run import Run

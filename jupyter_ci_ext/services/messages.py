@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..errors import NotFound
 from ..ids import new_id
-from ..store.database import Store, Transaction
+from ..store.database import Store
+from ..store.transaction import Transaction
 from ..wire.common import Deleted, ListPage
 from ..wire.message import Message
 from ..wire.message_params import CreateMessage, MessageListQuery, ModifyMessage

@@ -7,7 +7,8 @@ from typing import Any
 from ..engine.limits import RunLimits
 from ..errors import InvalidRequest
 from ..ids import new_id
-from ..store.database import Store, Transaction
+from ..store.database import Store
+from ..store.transaction import Transaction
 from ..wire.assistant import Assistant
 from ..wire.choice_params import to_choice, to_format
 from ..wire.common import ListPage

@@ -8,7 +8,8 @@ import anyio
 
 from ..errors import CodeInterpreterError
 from ..ids import new_id
-from ..store.database import Store, Transaction
+from ..store.database import Store
+from ..store.transaction import Transaction
 from ..wire.common import Deleted, ListPage
 from ..wire.params import ListQuery
 from ..wire.run import Run

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from ..errors import InvalidRequest, NotFound
 from ..ids import new_id
 from ..store.blobs import Blob
-from ..store.database import Store, Tables
+from ..store.database import Store
+from ..store.transaction import Tables
 from ..store.uploads import StoredPart, StoredUpload
 from ..wire.file import File
 from ..wire.file_params import CompleteUpload, CreateUpload

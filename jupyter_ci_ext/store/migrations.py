@@ -48,7 +48,7 @@ async def m0001_objects(db: Connection) -> None:
             words TEXT NOT NULL,
             body TEXT NOT NULL)""",
         "CREATE INDEX messages_of_thread ON messages (thread_id)",
-        "CREATE INDEX messages_of_run ON messages (run_id) WHERE run_id IS NOT NULL",
+        "CREATE INDEX messages_of_run ON messages (thread_id, run_id)",
         """CREATE TABLE runs (
             seq INTEGER PRIMARY KEY,
             id TEXT NOT NULL UNIQUE,

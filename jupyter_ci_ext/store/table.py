@@ -64,11 +64,12 @@ class Table(Generic[T]):
         found = await self._select([("id = ?", (id,)), *scope])
         return found[0] if found else None
 
-    async def _select(self, conditions: Sequence[Condition], rest: str = "") -> list[T]:
+    async def _select(self, conditions: Sequence[Condition]) -> list[T]:
         where = " AND ".join(f"({sql})" for sql, _ in conditions)
         values = [value for _, each in conditions for value in each]
+        # the plus keeps SQLite from walking the whole table in order, for the few rows there are
         rows = await self._access.fetch(
-            f"SELECT body FROM {self.name} WHERE {where} ORDER BY seq {rest}", values
+            f"SELECT body FROM {self.name} WHERE {where} ORDER BY +seq", values
         )
         return [self._read(row[0]) for row in rows]
 

@@ -1,11 +1,42 @@
-"""A Jupyter server in this process, with token and XSRF on, under a base URL."""
+"""A Jupyter server in this process, with token and XSRF on, under a base URL.
+
+The store, the services and everything above are real; no run ever starts and no kernel.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_server.serverapp import ServerApp
+from tornado.web import Application
+
+from jupyter_ci_ext.api.rooms import Rooms
+from jupyter_ci_ext.api.routing import HandlerRouter, address_pattern
+from jupyter_ci_ext.api.settings import ApiSettings
+from jupyter_ci_ext.api.status import StatusReport
+from jupyter_ci_ext.api.urls import rules
+from jupyter_ci_ext.api.workspace import Workspace
+from jupyter_ci_ext.engine.limits import RunLimits
+from jupyter_ci_ext.services.bundle import Services
+from jupyter_ci_ext.store.database import Store
+from jupyter_ci_ext.wire.extension import Limits
+
+from .fakes import NeverStarts, NoKernels, OneModel
+
+LIMITS = Limits(
+    upload_bytes=1000,
+    run_expiry_seconds=600,
+    code_calls_per_run=20,
+    memory_bytes=None,
+    processes=256,
+    execution_seconds=120,
+    disk_bytes=None,
+    session_life_seconds=3600,
+    session_idle_seconds=1800,
+)
 
 
 @pytest.fixture
@@ -14,8 +45,48 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def jp_server_config(data_dir: Path) -> dict[str, Any]:
-    return {
-        "ServerApp": {"jpserver_extensions": {"jupyter_ci_ext": True}},
-        "CodeInterpreterApp": {"data_dir": str(data_dir)},
-    }
+def api() -> ApiSettings:
+    return ApiSettings(upload_bytes=3_000_000, json_bytes=100_000, stall=5.0)
+
+
+@pytest.fixture
+def kernels() -> NoKernels:
+    return NoKernels()
+
+
+@pytest.fixture
+def supervisor() -> NeverStarts:
+    return NeverStarts()
+
+
+@pytest.fixture
+def store(jp_asyncio_loop: Any, data_dir: Path) -> Iterator[Store]:
+    store = jp_asyncio_loop.run_until_complete(Store.open(data_dir))
+    yield store
+    jp_asyncio_loop.run_until_complete(store.close())
+
+
+@pytest.fixture
+def server(
+    http_server: object,
+    jp_serverapp: ServerApp,
+    jp_base_url: str,
+    api: ApiSettings,
+    store: Store,
+    supervisor: NeverStarts,
+    kernels: NoKernels,
+) -> ServerApp:
+    services = Services.over(store, supervisor, OneModel(), kernels, RunLimits())
+
+    async def probe() -> dict[str, Any]:
+        return {"level": 3}
+
+    rooms = Rooms(
+        services=services,
+        store=store,
+        workspace=Workspace(jp_serverapp.contents_manager, services, store, api.upload_bytes),
+        status=StatusReport(services, LIMITS, probe),
+    )
+    router = HandlerRouter(jp_serverapp.web_app, rules(jp_base_url, api, rooms), api.json_bytes)
+    Application.add_handlers(jp_serverapp.web_app, ".*$", [(address_pattern(jp_base_url), router)])
+    return jp_serverapp

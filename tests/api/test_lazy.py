@@ -142,9 +142,13 @@ async def test_closing_gives_up_an_attempt() -> None:
             given_up.set()
         raise AssertionError
 
-    lazy = LazyRouter(lambda: never(Application()), lambda error: HandlerRouter(Application(), [], 1))
+    lazy = LazyRouter(
+        lambda: never(Application()), lambda error: HandlerRouter(Application(), [], 1)
+    )
     waiting = asyncio.ensure_future(lazy.ready())
     await asyncio.sleep(0.01)
     await lazy.close()
     assert given_up.is_set()
-    assert (await asyncio.gather(waiting, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+    assert (await asyncio.gather(waiting, return_exceptions=True))[
+        0
+    ].__class__ is asyncio.CancelledError

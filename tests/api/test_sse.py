@@ -77,11 +77,6 @@ def api() -> ApiSettings:
 
 
 @pytest.fixture
-def jp_server_config() -> dict[str, Any]:
-    return {}
-
-
-@pytest.fixture
 def server(
     http_server: object,
     jp_serverapp: ServerApp,

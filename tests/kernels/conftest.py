@@ -1,81 +1,25 @@
-"""Real kernels of a real server's kernel manager, without the sandbox: that has its own tests."""
+"""One event loop for a whole module, so that its tests can share kernels."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import pytest
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-from jupyter_ci_ext.kernels.config import SessionPool
-from jupyter_ci_ext.kernels.launcher import Kernel, Launcher
-from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output, StreamText
-from jupyter_ci_ext.kernels.pool import Sessions
-from jupyter_ci_ext.kernels.session import Session
-from jupyter_ci_ext.sandbox.config import Sandbox
+T = TypeVar("T")
 
 
-class PlainLauncher(Launcher):
-    """Starts ordinary kernels whose working directory is the workspace."""
+@pytest.fixture(scope="module")
+def wait() -> Iterator[Callable[[Coroutine[Any, Any, T]], T]]:
+    """Runs a coroutine on the module's loop, within a minute."""
+    loop = asyncio.new_event_loop()
 
-    async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
-        kernel_id = await self._manager.start_kernel(kernel_name="python3", cwd=str(workspace))
-        manager = self._manager.get_kernel(kernel_id)
-        manager.stop_restarter()
-        manager.autorestart = False
-        return Kernel(self._manager, kernel_id, str(workspace))
+    def run(work: Coroutine[Any, Any, T]) -> T:
+        return loop.run_until_complete(asyncio.wait_for(work, 60))
 
-
-@contextlib.asynccontextmanager
-async def sessions_in(
-    folder: Path, sandbox: dict[str, Any] | None = None, **config: Any
-) -> AsyncIterator[Sessions]:
-    """A pool of unsandboxed kernels whose files are in *folder*."""
-    manager = AsyncMappingKernelManager(connection_dir=str(folder / "run"))
-    (folder / "run").mkdir(exist_ok=True)
-    config = {"warm_spares": 0, "preload": []} | config
-    sessions = Sessions(
-        SessionPool(**config),
-        Sandbox(**(sandbox or {})),
-        manager,
-        folder / "workspaces",
-        logging.getLogger("test"),
-        launcher=PlainLauncher(manager, "python3"),
-    )
-    await sessions.start()
-    try:
-        yield sessions
-    finally:
-        await sessions.stop()
-        assert list(manager.list_kernel_ids()) == []
-
-
-async def run(session: Session, code: str) -> list[Output]:
-    """All outputs of *code*."""
-    async with contextlib.aclosing(session.execute(code)) as outputs:
-        return [output async for output in outputs]
-
-
-async def end_of(session: Session, code: str) -> ExecutionEnd:
-    """How *code* ended."""
-    last = (await run(session, code))[-1]
-    assert isinstance(last, ExecutionEnd)
-    return last
-
-
-async def printed(session: Session, code: str) -> str:
-    """What *code* printed."""
-    outputs = await run(session, code)
-    return "".join(output.text for output in outputs if isinstance(output, StreamText))
-
-
-async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for something that happens in the background."""
-    async with asyncio.timeout(seconds) if hasattr(asyncio, "timeout") else contextlib.nullcontext():
-        while not condition():
-            await asyncio.sleep(0.02)
+    yield run
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()

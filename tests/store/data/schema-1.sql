@@ -63,7 +63,7 @@ CREATE TABLE steps (
             run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
             status TEXT NOT NULL,
             body TEXT NOT NULL);
-INSERT INTO "steps" VALUES(1,'step_old',1790000000,'run_old','in_progress','{"id":"step_old","object":"thread.run.step","created_at":1790000000,"run_id":"run_old","assistant_id":"asst_old","thread_id":"thread_old","type":"message_creation","status":"in_progress","cancelled_at":null,"completed_at":null,"expires_at":null,"expired_at":null,"failed_at":null,"last_error":null,"step_details":{"type":"message_creation","message_creation":{"message_id":"msg_x"}},"usage":null}');
+INSERT INTO "steps" VALUES(1,'step_old',1790000000,'run_old','in_progress','{"id":"step_old","object":"thread.run.step","created_at":1790000000,"run_id":"run_old","assistant_id":"asst_old","thread_id":"thread_old","type":"message_creation","status":"in_progress","cancelled_at":null,"completed_at":null,"expires_at":null,"expired_at":null,"failed_at":null,"last_error":null,"step_details":{"type":"message_creation","message_creation":{"message_id":"msg_x"}},"usage":null,"metadata":{}}');
 CREATE TABLE threads (
             seq INTEGER PRIMARY KEY,
             id TEXT NOT NULL UNIQUE,
@@ -90,7 +90,7 @@ CREATE TABLE uploads (
             body TEXT NOT NULL);
 INSERT INTO "uploads" VALUES(1,'upload_old',1790000000,'pending',1790003600,'text/csv',3600,'{"id":"upload_old","object":"upload","bytes":6,"created_at":1790000000,"filename":"x.csv","purpose":"assistants","status":"pending","expires_at":1790003600}');
 CREATE INDEX messages_of_thread ON messages (thread_id);
-CREATE INDEX messages_of_run ON messages (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX messages_of_run ON messages (thread_id, run_id);
 CREATE INDEX runs_of_thread ON runs (thread_id);
 CREATE UNIQUE INDEX runs_active ON runs (thread_id) WHERE active = 1;
 CREATE INDEX runs_created ON runs (created_at);

@@ -1,0 +1,41 @@
+"""What is served here, as the panel and `jupyter ci doctor` show it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .. import __version__
+from ..services.bundle import Services
+from ..wire.extension import Limits, ModelStatus, Status, StatusQuery
+
+
+class StatusReport:
+    """Gathers the status; starts nothing but, where it is asked for, the probe of the host."""
+
+    def __init__(
+        self,
+        services: Services,
+        limits: Limits,
+        probe: Callable[[], Awaitable[dict[str, Any]]],
+    ) -> None:
+        self._services = services
+        self._limits = limits
+        self._probe = probe
+        self._isolation: dict[str, Any] | None = None
+
+    async def report(self, query: StatusQuery) -> Status:
+        """The status now."""
+        sessions = self._services.sessions.list().data
+        if query.probe and self._isolation is None:
+            self._isolation = await self._probe()
+        models = (await self._services.models.list()).data
+        return Status(
+            version=__version__,
+            isolation=self._isolation,
+            models=ModelStatus(
+                default=models[0].id, data=[model.model_dump(mode="json") for model in models]
+            ),
+            limits=self._limits,
+            sessions=len(sessions),
+        )

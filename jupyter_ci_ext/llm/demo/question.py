@@ -1,0 +1,361 @@
+"""What a sentence asks of a table: columns by name, also misspelt, and a dozen kinds of wishes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from jupyter_ci_ext.llm.demo.tables import Column, Table
+
+Wish = Literal[
+    "profile",
+    "shape",
+    "columns",
+    "missing",
+    "duplicates",
+    "rows",
+    "describe",
+    "correlation",
+    "fit",
+    "scatter",
+    "histogram",
+    "box",
+    "group",
+    "top",
+    "number",
+    "filter",
+    "save",
+]
+Chart = Literal["bar", "line", "pie"]
+Period = Literal["year", "quarter", "month", "week", "day"]
+Format = Literal["csv", "xlsx", "json", "parquet", "tsv"]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A column named in the text, from *start* to *end*."""
+
+    start: int
+    end: int
+    column: Column
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A filter; *value* is a number, a year of a date column, or text."""
+
+    column: Column
+    operator: Literal["==", "!=", ">", ">=", "<", "<=", "contains"]
+    value: str | float
+    year: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a table."""
+
+    wish: Wish
+    columns: tuple[Column, ...] = ()
+    by: Column | None = None
+    period: Period | None = None
+    how: str | None = None
+    """An aggregate of pandas: mean, sum, median, min, max, std, count or nunique."""
+    chart: Chart | None = None
+    count: int = 5
+    last: bool = False
+    conditions: tuple[Condition, ...] = ()
+    save: Format | None = None
+    unknown: str | None = None
+    """A column in quotation marks that the table does not have, as it was written."""
+
+
+_HOW = (
+    (r"average|mean|avg", "mean"),
+    (r"median", "median"),
+    (r"total|sum", "sum"),
+    (r"standard deviation|std", "std"),
+    (r"how many (?:different|distinct|unique)|(?:distinct|unique)", "nunique"),
+    (r"maximum|max|highest|largest|biggest|most expensive|oldest|latest", "max"),
+    (r"minimum|min|lowest|smallest|cheapest|youngest|earliest", "min"),
+    (r"how many|number of|count|counts|how often|frequenc\w+|most|least", "count"),
+)
+_PERIODS = {
+    "year": r"year|yearly|annual(?:ly)?",
+    "quarter": r"quarter(?:ly)?",
+    "month": r"month(?:ly)?",
+    "week": r"week(?:ly)?",
+    "day": r"day|daily",
+}
+_BY = re.compile(
+    r"\b(?:by|per|for each|for every|in each|grouped by|across|each|within|which)\s+(?:the\s+)?$"
+)
+_OPERATORS = (
+    (r"(?:is not|isn't|!=|is different from)", "!="),
+    (r"(?:is )?(?:>=|at least|not less than|no less than|from)", ">="),
+    (r"(?:is )?(?:<=|at most|not more than|no more than|up to|until)", "<="),
+    (
+        r"(?:is |are )?(?:>|above|over|greater than|more than|larger than|bigger than|higher than|after)",
+        ">",
+    ),
+    (r"(?:is |are )?(?:<|below|under|less than|smaller than|lower than|fewer than|before)", "<"),
+    (r"(?:contains|containing|includes|including)", "contains"),
+    (r"(?:is|are|was|were|==|=|equals|equal to|:|of)", "=="),
+)
+_VALUE = r"\s*(?:\"([^\"]+)\"|'([^']+)'|“([^”]+)”|`([^`]+)`|(-?\d[\d,]*(?:\.\d+)?)|([^\s,.;?!]+))"
+_STOP_TEXT = """
+plot chart bar line pie histogram scatter graph table tables rows columns column row data
+show average mean sum count number many much with where only from over time trend save
+export file values value first last most least highest lowest what which between please draw
+make give list find correlation relationship against versus linear regression year month
+week quarter boxplot image picture using does have there every each group grouped about
+analyze analyse missing cleaned distribution total
+"""
+_STOP = frozenset(_STOP_TEXT.split())
+
+_FORMATS: dict[Format, str] = {
+    "xlsx": r"xlsx|excel|spreadsheet",
+    "parquet": r"parquet",
+    "json": r"json",
+    "tsv": r"tsv",
+    "csv": r"csv",
+}
+_SAVE = re.compile(
+    r"\b(?:save|export|convert|write|download|store|turn)\b.*\b(?:as|to|into|in|a|an)\b"
+)
+
+
+def ask(text: str, table: Table) -> Question:
+    """What *text* asks of *table*."""
+    low = " ".join(text.lower().split())
+    mentions = mentioned(text, table.columns)
+    conditions, used = _conditions(text, mentions, table)
+    free = [m for m in mentions if m not in used]
+    by = next((m for m in free if _BY.search(text[: m.start].lower())), None)
+    period = _period(low)
+    date = next(iter(table.of_kind("date")), None)
+    if by is not None and by.column.kind == "date":
+        date, by, period = by.column, None, period or "year"
+    columns = tuple(m.column for m in free if by is None or m.column != by.column)
+    count = re.search(
+        r"\b(?:top|first|last|bottom)\s+(\d+)|\b(\d+)\s+(?:first|last|random|rows|largest|highest|lowest|most)",
+        low,
+    )
+    question = Question(
+        wish="profile",
+        columns=columns,
+        by=by.column if by else None,
+        how=_how(low),
+        chart=_chart(low),
+        count=int(count[1] or count[2]) if count else 5,
+        last=bool(re.search(r"\b(last|bottom|tail|lowest|smallest|least|fewest)\b", low)),
+        conditions=conditions,
+        save=_saved_as(low),
+        unknown=_unknown(text, table),
+    )
+    values = {name: getattr(question, name) for name in question.__dataclass_fields__}
+    if period and date and not re.search(r"\b(last|this|next) (year|month|week)", low):
+        values["by"], values["period"] = values["by"] or date, period if by is None else None
+        values["columns"] = tuple(c for c in columns if c != date)
+    values["wish"] = _wish(low, question, values["by"])
+    return Question(**values)
+
+
+def mentioned(text: str, columns: tuple[Column, ...]) -> list[Mention]:
+    """The columns named in *text*, in their order: by their names, or by words close to them."""
+    flat = _flat(text)
+    found: list[Mention] = []
+    for column in sorted(columns, key=lambda c: -len(c.name)):
+        name = " ".join(_flat(column.name).split())
+        if not name:
+            continue
+        pattern = r"\s+".join(map(re.escape, name.split()))
+        for match in re.finditer(rf"(?<!\S){pattern}(?:e?s)?(?!\S)", flat):
+            if not any(m.start < match.end() and match.start() < m.end for m in found):
+                found.append(Mention(match.start(), match.end(), column))
+    left = [c for c in columns if c not in {m.column for m in found}]
+    for match in re.finditer(r"\S{4,}", flat):
+        word = match[0]
+        if word in _STOP or any(m.start < match.end() and match.start() < m.end for m in found):
+            continue
+        close = [c for c in left if any(_alike(word, part) for part in _flat(c.name).split())]
+        if len(close) == 1:
+            found.append(Mention(match.start(), match.end(), close[0]))
+    return sorted(found, key=lambda m: m.start)
+
+
+def _flat(text: str) -> str:
+    """Small letters, everything else a blank, as long as *text*."""
+    return "".join(c.lower() if c.isalnum() and len(c.lower()) == 1 else " " for c in text)
+
+
+def _alike(word: str, part: str) -> bool:
+    if len(part) < 3 or part in _STOP:
+        return False
+    singular = re.sub(r"ies$", "y", word)
+    return singular == part or difflib.SequenceMatcher(None, word, part).ratio() >= 0.82
+
+
+def _wish(low: str, question: Question, by: Column | None) -> Wish:
+    def says(pattern: str) -> bool:
+        return re.search(rf"\b(?:{pattern})\b", low) is not None
+
+    named = question.columns
+    wants_chart = says(r"plot\w*|charts?|graphs?|draw|diagram|visuali[sz]\w+")
+    rules: tuple[tuple[Wish, bool], ...] = (
+        ("correlation", says(r"correlat\w+|heat ?map") and len(named) != 2),
+        ("fit", says(r"(?:linear )?fit|regress\w*|trend ?line|best line|predict")),
+        ("scatter", says(r"scatter\w*|versus|vs|against|relationship|correlat\w+")),
+        ("histogram", says(r"histograms?|distribut\w+")),
+        ("box", says(r"box ?-?plots?|box and whisker")),
+        ("missing", says(r"missing|nulls?|nans?|empty (?:cells|values)|incomplete|blanks?")),
+        ("duplicates", says(r"duplicates?|duplicated|repeated rows")),
+        (
+            "shape",
+            says(
+                r"shape|dimensions?|how many (?:rows|columns|records|lines|entries)|number of (?:rows|columns)|how (?:big|large) is"
+            )
+            and not question.conditions
+            and by is None,
+        ),
+        (
+            "columns",
+            says(
+                r"columns? names?|(?:which|what|list|name|show)(?: are)?(?: all)?(?: the)? columns|data ?types?|dtypes?|header|variables"
+            ),
+        ),
+        (
+            "group",
+            by is not None and not (question.how in ("max", "min") and wants_top(low)),
+        ),
+        (
+            "top",
+            says(r"top|largest|highest|biggest|lowest|smallest|most|least|fewest|sort\w*|rank\w*")
+            and bool(named),
+        ),
+        (
+            "rows",
+            says(
+                r"(?:first|last|top|random|some)(?: \d+)? (?:rows|lines|records|entries)|\d+ (?:first |last |random )?(?:rows|lines)|head|tail|preview|sample|show me the (?:data|table)"
+            )
+            and not question.conditions,
+        ),
+        ("describe", says(r"describe|statistics|stats|summary statistics|quartiles?|std")),
+        ("number", question.how is not None and (bool(named) or bool(question.conditions))),
+        ("filter", bool(question.conditions)),
+        ("save", question.save is not None and _SAVE.search(low) is not None and not wants_chart),
+        ("histogram", wants_chart and len(named) == 1),
+        ("scatter", wants_chart and len(named) >= 2 and all(c.kind == "number" for c in named[:2])),
+        ("group", wants_chart and len(named) >= 2),
+    )
+    return next((wish for wish, holds in rules if holds), "profile")
+
+
+def wants_top(low: str) -> bool:
+    """Whether single rows are asked for ("which … has the highest …"), not a value per group."""
+    return (
+        re.search(
+            r"\bwhich\b.*\b(?:has|have|had|is|with)\b.*\b(?:highest|lowest|largest|smallest|most|least)",
+            low,
+        )
+        is not None
+    )
+
+
+def _how(low: str) -> str | None:
+    return next((how for pattern, how in _HOW if re.search(rf"\b(?:{pattern})\b", low)), None)
+
+
+def _chart(low: str) -> Chart | None:
+    if re.search(r"\bpie\b", low):
+        return "pie"
+    if re.search(r"\b(?:line|over time|time ?series|trend|develop\w*)\b", low):
+        return "line"
+    return "bar" if re.search(r"\bbars?\b|\bcolumn chart\b", low) else None
+
+
+def _period(low: str) -> Period | None:
+    for period, words in _PERIODS.items():
+        if re.search(
+            rf"\b(?:by|per|each|every|a|over the|across)\s+(?:{words})s?\b|\b(?:yearly|annual|annually|quarterly|monthly|weekly|daily)\b(?=.*)",
+            low,
+        ) and re.search(rf"\b(?:{words})s?\b", low):
+            return period  # type: ignore[return-value]
+    return "year" if re.search(r"\bover time\b|\btime ?series\b|\btrend over\b", low) else None
+
+
+def _saved_as(low: str) -> Format | None:
+    if not re.search(
+        r"\b(?:save|export|convert|write|download|store|turn)\b|\bas (?:an? )?(?:excel|xlsx|csv|json|parquet|tsv)\b",
+        low,
+    ):
+        return None
+    for format, words in _FORMATS.items():
+        if re.search(rf"\b(?:as|to|into|in)\b[^.]*\b(?:{words})\b", low):
+            return format
+    return None
+
+
+def _unknown(text: str, table: Table) -> str | None:
+    """A name in quotation marks or backticks, after the word column, that no column has."""
+    names = {name.lower() for name in table.names}
+    for match in re.finditer(r"(?:column\s+|`)[\"'`“]?([\w ]+?)[\"'`”]", text):
+        if match[1].lower() not in names and len(match[1]) > 2:
+            return match[1]
+    return None
+
+
+def _conditions(
+    text: str, mentions: list[Mention], table: Table
+) -> tuple[tuple[Condition, ...], list[Mention]]:
+    found: list[Condition] = []
+    used: list[Mention] = []
+    for mention in mentions:
+        condition = _condition(text[mention.end :], mention.column)
+        if condition is not None:
+            found.append(condition)
+            used.append(mention)
+    dates = table.of_kind("date")
+    if dates and not any(c.column.kind == "date" for c in found):
+        for word, operator in (
+            ("in", "=="),
+            ("since", ">="),
+            ("after", ">"),
+            ("before", "<"),
+            ("until", "<="),
+        ):
+            if year := re.search(rf"\b{word}\s+((?:19|20)\d\d)\b", text, re.IGNORECASE):
+                found.append(Condition(dates[0], operator, float(year[1]), True))  # type: ignore[arg-type]
+    return tuple(found), used
+
+
+def _condition(after: str, column: Column) -> Condition | None:
+    for pattern, operator in _OPERATORS:
+        match = re.match(rf"[\s`\"']*(?:{pattern})(?![A-Za-z]){_VALUE}", after, re.IGNORECASE)
+        if match is None:
+            continue
+        quoted = next((g for g in match.groups()[:4] if g is not None), None)
+        number, word = match.groups()[4:6]
+        return _compared(column, operator, quoted, number, word)
+    return None
+
+
+def _compared(
+    column: Column, operator: str, quoted: str | None, number: str | None, word: str | None
+) -> Condition | None:
+    if number is not None and quoted is None:
+        value = float(number.replace(",", ""))
+        if column.kind == "date":
+            is_year = 1500 <= value <= 2200
+            return Condition(column, operator, value, True) if is_year else None  # type: ignore[arg-type]
+        if column.kind != "text":
+            return Condition(column, operator, value)  # type: ignore[arg-type]
+        return Condition(column, operator, number)  # type: ignore[arg-type]
+    text = quoted if quoted is not None else word
+    if text is None or column.kind not in ("text", "bool", "date"):
+        return None
+    plain = quoted is None and (text.lower() in _STOP or len(text) < 2 or text.islower())
+    if plain and operator != "contains" and text.lower() not in map(str.lower, column.examples):
+        return None
+    return Condition(column, operator, text)  # type: ignore[arg-type]

@@ -1,0 +1,311 @@
+"""Scripts for requests about a table: look, clean, compute, draw, answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+
+from jupyter_ci_ext.llm.base import FileNote
+from jupyter_ci_ext.llm.demo import charts, cleaning
+from jupyter_ci_ext.llm.demo.charts import literal, rows_where
+from jupyter_ci_ext.llm.demo.question import Question, ask
+from jupyter_ci_ext.llm.demo.repair import attempt
+from jupyter_ci_ext.llm.demo.script import Move, Outcome, Script
+from jupyter_ci_ext.llm.demo.tables import Column, Table, load, remembered
+from jupyter_ci_ext.llm.demo.talk import Talk
+from jupyter_ci_ext.llm.demo.text import FOOTER, quoted
+
+Answer = Generator[Move, Outcome, str]
+
+_WRITERS = {
+    "csv": 'to_csv("{path}", index=False)',
+    "tsv": 'to_csv("{path}", sep="\\t", index=False)',
+    "xlsx": 'to_excel("{path}", index=False)',
+    "json": 'to_json("{path}", orient="records", indent=1, date_format="iso")',
+    "parquet": 'to_parquet("{path}", index=False)',
+}
+
+
+def about_table(talk: Talk, file: FileNote) -> Script:
+    """Answer a request about *file*."""
+    table = remembered(talk, file)
+    if table is None:
+        table = yield from load(file)
+    if not table.cleaned:
+        table = yield from cleaning.clean(table)
+        fresh = True
+    else:
+        fresh = False
+    question = ask(talk.text, table)
+    if question.wish == "profile" or (question.wish == "save" and fresh and not question.save):
+        return (yield from _profile(table))
+    answer = yield from _answered(table, question)
+    if question.save and question.wish != "save":
+        answer += "\n\n" + (yield from _saved(table, question))
+    return answer
+
+
+def link(file: str) -> str:
+    """A link the user can click."""
+    return f"[{file}](sandbox:/mnt/data/{file})"
+
+
+# ---- the profile ----------------------------------------------------------------------------------
+
+
+def _profile(table: Table) -> Answer:
+    chart = _telling_chart(table)
+    source = _facts(table)
+    if chart is not None:
+        source = f"{source}\n\n{chart[0]}"
+    outcome = yield from attempt(
+        f"# Analyse {table.file}\n{source}", names=table.names, setup=table.setup
+    )
+    parts = [f"**{table.file}** has {table.rows:,} rows and {len(table.columns)} columns."]
+    parts.append(_bullets(outcome.findings))
+    if table.notes:
+        parts.append("How it was read and cleaned:\n" + _bullets(list(table.notes)))
+    files = f"The cleaned table is {link(cleaning.file_name(table))}"
+    if chart is not None:
+        files += f", the chart {link(chart[1])}"
+    parts += [f"{files}.", FOOTER]
+    return "\n\n".join(parts)
+
+
+def _facts(table: Table) -> str:
+    """Source that prints what is worth knowing of any table."""
+    lines = ['print(f"- {df.isna().sum().sum()} of {df.size} cells are empty")']
+    for date in table.of_kind("date")[:1]:
+        name = literal(date.name)
+        inner = charts._braces(date.name)
+        lines.append(
+            f"dates = df[{name}].dropna()\n"
+            f'print(f"- {inner} runs from {{dates.min():%d %b %Y}} to {{dates.max():%d %b %Y}}")'
+        )
+    for column in [c for c in table.columns if c.groups and c.kind == "text"][:2]:
+        inner = charts._braces(column.name)
+        lines.append(
+            f"top = df[{literal(column.name)}].value_counts().head(3)\n"
+            f'print("- Most frequent {inner}:", ", ".join(f"{{k}} ({{n}})" for k, n in top.items()))'
+        )
+    measures = table.of_kind("number")
+    for column in measures[:3]:
+        inner = charts._braces(column.name)
+        lines.append(
+            f"values = df[{literal(column.name)}]\n"
+            f'print(f"- {inner}: {{values.min():.4g}} to {{values.max():.4g}}, mean {{values.mean():.4g}}")'
+        )
+    return "\n".join(lines)
+
+
+def _telling_chart(table: Table) -> tuple[str, str] | None:
+    """The chart that tells most about the table, or None where there is nothing to draw."""
+    measures = table.of_kind("number")
+    groups = [c for c in table.columns if c.groups]
+    dates = [c for c in table.of_kind("date") if c.distinct > 3]
+    if dates:
+        date = dates[0]
+        if measures and date.distinct >= 0.9 * table.rows:
+            return charts.series(table, date, measures[0])
+        question = Question("group", by=date, period="year", chart="bar")
+        source, file = charts.grouped(table, question, date)
+        return source, file or ""
+    years = table.of_kind("year")
+    if years and measures and years[0].distinct > 3:
+        question = Question("group", (measures[0],), by=years[0], how="mean", chart="line")
+        source, file = charts.grouped(table, question, years[0])
+        return source, file or ""
+    few = next((c for c in groups if c.distinct <= 8), None)
+    if len(measures) >= 2:
+        return _strongest_pair(table, measures, few)
+    if measures and groups:
+        question = Question("group", (measures[0],), by=groups[0], how="mean", chart="bar")
+        source, file = charts.grouped(table, question, groups[0])
+        return source, file or ""
+    if measures or groups:
+        return charts.histogram(table, (measures or groups)[0])
+    return None
+
+
+def _strongest_pair(table: Table, measures: list[Column], colour: Column | None) -> tuple[str, str]:
+    """The two measures that go together most; which they are, the code finds out."""
+    file = charts.png(table, "strongest correlation")
+    names = [column.name for column in measures[:20]]
+    draw = "ax.scatter(df[a], df[b], s=14, alpha=0.7)"
+    if colour is not None:
+        draw = (
+            f"for value, part in df.groupby({literal(colour.name)}):\n"
+            "    ax.scatter(part[a], part[b], s=14, alpha=0.7, label=value)\n"
+            f"ax.legend(title={charts.label(colour.name)})"
+        )
+    return (
+        f"{charts.IMPORT}\nimport numpy as np\n\n"
+        f"corr = df[{names!r}].corr()\n"
+        f"pairs = corr.where(np.triu(np.ones(corr.shape, dtype=bool), 1)).stack()\n"
+        f"a, b = pairs.abs().idxmax()\n"
+        f'print(f"- Strongest correlation: {{a}} and {{b}}, r = {{pairs[a, b]:.2f}}")\n\n'
+        f"fig, ax = plt.subplots(figsize=(8, 4.5))\n{draw}\n"
+        f'ax.set(title=f"{{b}} against {{a}}", xlabel=a, ylabel=b)\n'
+        f"fig.tight_layout()\n"
+        f'fig.savefig("/mnt/data/{file}", dpi=150)\n'
+        f"plt.show()"
+    ), file
+
+
+# ---- single questions -----------------------------------------------------------------------------
+
+
+def _answered(table: Table, question: Question) -> Answer:
+    data, where = rows_where(question.conditions)
+    chart: str | None = None
+    wish = question.wish
+    measures = [c for c in question.columns if c.kind in ("number", "year", "class", "numbering")]
+    others = [c for c in table.of_kind("number") if c not in measures]
+    if wish == "save":
+        return (yield from _saved(table, question))
+    if wish == "group" and (by := question.by or _group_of(table, question)) is not None:
+        source, chart = charts.grouped(table, question, by)
+    elif wish in ("scatter", "fit") and len(pair := (measures + others)[:2]) == 2:
+        y, x = pair if _y_first(question) else pair[::-1]
+        source, chart = charts.scatter(table, x, y, fit=wish == "fit", data=data)
+    elif wish == "histogram" and (
+        column := next(iter([*question.columns, *table.of_kind("number"), *table.columns]), None)
+    ):
+        source, chart = charts.histogram(table, column, data)
+    elif (
+        wish == "correlation"
+        and len(columns := measures if len(measures) > 1 else table.of_kind("number")) > 1
+    ):
+        source, chart = charts.correlations(table, columns[:25])
+    elif wish == "box" and (measures or others):
+        groups = [c for c in question.columns if c.groups]
+        by_group = question.by or (groups[0] if groups else None)
+        source, chart = charts.box(table, (measures or others)[0], by_group)
+    else:
+        source = _plain(table, question, data, where)
+    if question.unknown is not None:
+        source = _as_written(source, question)
+    outcome = yield from attempt(source, names=table.names, setup=table.setup)
+    return _told(table, outcome, where, chart)
+
+
+def _plain(table: Table, question: Question, data: str, where: str) -> str:
+    """Source for the wishes that need no chart."""
+    wish = question.wish
+    named = question.columns
+    if wish == "shape":
+        return 'print(f"- {len(df)} rows and {len(df.columns)} columns")'
+    if wish == "columns":
+        return 'for name, kind in df.dtypes.items():\n    print(f"- {name}: {kind}")'
+    if wish == "missing":
+        return (
+            "missing = df.isna().sum()\n"
+            'print(f"- {missing.sum()} of {df.size} cells are empty, in {(missing > 0).sum()} columns")\n'
+            "print(missing[missing > 0].sort_values(ascending=False).to_string())"
+            " if missing.any() else None"
+        )
+    if wish == "duplicates":
+        return 'print(f"- {df.duplicated().sum()} of {len(df)} rows repeat an earlier one")'
+    if wish == "rows":
+        end = "tail" if question.last else "head"
+        return f"print({data}.{end}({question.count}).to_string())"
+    if wish == "describe":
+        chosen = f"[{[c.name for c in named]!r}]" if named else ""
+        return f"print({data}{chosen}.describe().T.to_string())"
+    if wish == "top":
+        return _top(table, question, data)
+    if wish == "number":
+        return _number(question, data, where)
+    columns = f"[{[c.name for c in named]!r}]" if named else ""
+    return (
+        f"rows = {data}{columns}\n"
+        f'print(f"- {{len(rows)}} of {{len(df)}} rows{charts._braces(where)}")\n'
+        f"print(rows.head(15).to_string())"
+    )
+
+
+def _top(table: Table, question: Question, data: str) -> str:
+    measure = next((c for c in question.columns if c.kind in ("number", "year", "date")), None)
+    ascending = ", ascending=True" if question.last else ", ascending=False"
+    if measure is not None:
+        texts = [c.name for c in table.columns if c.kind == "text"][:3]
+        names = list(dict.fromkeys([c.name for c in question.columns] + texts))
+        return (
+            f"rows = {data}.sort_values({literal(measure.name)}{ascending})[{names!r}]\n"
+            f"print(rows.head({question.count}).to_string(index=False))"
+        )
+    column = question.columns[0]
+    return (
+        f"counts = {data}[{literal(column.name)}].value_counts(ascending={question.last})\n"
+        f'print(f"- {{counts.index[0]}}: {{counts.iloc[0]}} of {{len({data})}} rows")\n'
+        f"print(counts.head({question.count}).to_string())"
+    )
+
+
+def _number(question: Question, data: str, where: str) -> str:
+    how = question.how or "count"
+    inner = charts._braces(where)
+    if how == "count" or not question.columns:
+        return f'print(f"- {{len({data})}} rows{inner}")'
+    lines = []
+    for column in question.columns:
+        if how not in ("min", "max", "nunique") and column.kind == "text":
+            how_here = "nunique"
+        else:
+            how_here = how
+        word = "different values" if how_here == "nunique" else how_here
+        shown = "" if column.kind in ("text", "date") or how_here == "nunique" else ":.6g"
+        lines.append(
+            f"value = {data}[{literal(column.name)}].{how_here}()\n"
+            f'print(f"- {charts._braces(column.name)}{inner}: {word} {{value{shown}}}")'
+        )
+    return "\n".join(lines)
+
+
+def _saved(table: Table, question: Question) -> Answer:
+    data, where = rows_where(question.conditions)
+    format = question.save or "csv"
+    name = f"{table.slug}{'_selected' if where else '_cleaned'}.{format}"
+    writer = _WRITERS[format].format(path=f"/mnt/data/{name}")
+    outcome = yield from attempt(
+        f'{data}.{writer}\nprint(f"- {{len({data})}} rows written to {name}")',
+        names=table.names,
+        setup=table.setup,
+    )
+    return f"{_bullets(outcome.findings)}\n\nThe file is {link(name)}."
+
+
+def _told(table: Table, outcome: Outcome, where: str, chart: str | None) -> str:
+    """The answer from what was printed: findings as sentences, tables as blocks."""
+    rest = [line for line in outcome.printed.splitlines() if not line.startswith("- ")]
+    parts = [_bullets(outcome.findings)]
+    if where and not outcome.findings:
+        parts.insert(0, f"Rows of {table.file}{where}:")
+    if any(line.strip() for line in rest):
+        parts.append(quoted("\n".join(rest)))
+    if chart:
+        parts.append(f"The chart is saved as {link(chart)}.")
+    return "\n\n".join(filter(None, parts))
+
+
+def _bullets(lines: list[str]) -> str:
+    if len(lines) == 1:
+        return lines[0][:1].upper() + lines[0][1:] + "."
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _y_first(question: Question) -> bool:
+    """ "y against x", "y vs x" and "y from x" name what goes up first."""
+    return question.wish in ("fit", "scatter") and len(question.columns) == 2
+
+
+def _group_of(table: Table, question: Question) -> Column | None:
+    named = [c for c in question.columns if c.groups or c.kind in ("date", "year")]
+    return named[0] if named else next((c for c in table.columns if c.groups), None)
+
+
+def _as_written(source: str, question: Question) -> str:
+    """*source* with the column as the user wrote it, for pandas to say whether it is there."""
+    if not question.columns or question.unknown is None:
+        return source
+    return re.sub(re.escape(literal(question.columns[0].name)), literal(question.unknown), source)

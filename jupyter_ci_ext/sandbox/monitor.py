@@ -1,0 +1,288 @@
+"""Watch one sandbox from outside: memory of the whole tree, processes, disk; end it over a limit.
+
+Resource limits count per process, so four children of 700 MB pass a limit of 1 GB each; folders held
+in memory and shared mappings are in no process at all. Only a control group bounds these exactly. Where
+there is none this thread looks several times a second; with one it still counts disk and files, and
+its numbers are what people see.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .policy import Usage, human_size
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_LOG_BYTES = 64 * 1024
+_IDLE_FACTOR = 4  # a sandbox that used no processor time is looked at that much more rarely
+_WALK_FACTOR = 10  # a walk through the workspace takes at most a tenth of the time
+_DEEPEST = 64
+_BUSY_PERCENT = 1.0
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What to watch and against which limits (0: none). ``tmpfs`` are paths inside the sandbox."""
+
+    workspace: Path
+    memory: int
+    memory_by: str
+    processes: int
+    disk: int
+    files: int
+    interval: float
+    tmpfs: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()  # besides the workspace: counted with it
+
+
+class Monitor(threading.Thread):
+    """Owns the log pipe of one sandbox and the loop that watches it.
+
+    ``root`` is the process at the top of the tree, ``inside`` one whose file view is the code's,
+    ``kill`` ends everything. ``reason`` is set, before the kill, to a sentence for people.
+    """
+
+    def __init__(
+        self, watched: Watched, root: int, inside: int, log_fd: int, kill: Callable[[], None]
+    ) -> None:
+        super().__init__(name=f"code-interpreter-monitor-{root}", daemon=True)
+        self._watched = watched
+        self._root = root
+        self._inside = inside
+        self._log_fd = log_fd
+        self._kill = kill
+        self._log: deque[bytes] = deque()
+        self._log_size = 0
+        self._wake_read, self._wake_write = os.pipe()
+        self._cpu_ticks: dict[int, int] = {}
+        self._disk = (0, 0)
+        self._next_walk = 0.0
+        self.reason: str | None = None
+        self.usage = Usage(
+            memory_limit_bytes=watched.memory,
+            processes_limit=watched.processes,
+            disk_limit_bytes=watched.disk,
+            files_limit=watched.files,
+        )
+
+    def log_text(self) -> str:
+        """The end of what the sandbox wrote to its own stdout and stderr, not the code's output."""
+        return b"".join(list(self._log)).decode("utf-8", "replace")
+
+    def stop(self) -> None:
+        """End the thread; returns when it is gone. May be called twice and from any thread."""
+        if self._wake_write >= 0:
+            os.close(self._wake_write)
+            self._wake_write = -1
+        if self.is_alive() and threading.current_thread() is not self:
+            self.join()
+
+    def run(self) -> None:
+        last = time.monotonic()
+        pause = self._watched.interval
+        log_open = True
+        try:
+            while True:
+                wait_for = [self._wake_read] + ([self._log_fd] if log_open else [])
+                left = max(0.0, last + pause - time.monotonic())
+                ready, _, _ = select.select(wait_for, [], [], left)
+                if self._wake_read in ready:
+                    return
+                if self._log_fd in ready:
+                    log_open = self._read_log()
+                now = time.monotonic()
+                if now - last >= pause:
+                    pause = self._look(now - last)
+                    last = now
+        finally:
+            os.close(self._log_fd)
+            os.close(self._wake_read)
+
+    def _read_log(self) -> bool:
+        data = os.read(self._log_fd, _LOG_BYTES)
+        self._log.append(data)
+        self._log_size += len(data)
+        while self._log_size > _LOG_BYTES and len(self._log) > 1:
+            self._log_size -= len(self._log.popleft())
+        return bool(data)
+
+    def _look(self, elapsed: float) -> float:
+        """Take one sample, end the sandbox if it is over a limit; seconds until the next look."""
+        watched = self._watched
+        pids = list(tree(self._root))
+        memory = self._memory(pids)
+        percent = self._cpu_percent(pids, elapsed)
+        problem = self._walk()
+        used_disk, files = self._disk
+        self.usage = Usage(
+            memory_bytes=memory,
+            memory_limit_bytes=watched.memory,
+            cpu_percent=round(percent, 1),
+            processes=len(pids),
+            processes_limit=watched.processes,
+            disk_bytes=used_disk,
+            disk_limit_bytes=watched.disk,
+            files=files,
+            files_limit=watched.files,
+        )
+        if watched.memory and watched.memory_by == "watchdog" and memory > watched.memory:
+            problem = memory_reason(watched.memory)
+        elif watched.processes and len(pids) > watched.processes + _DEEPEST:
+            problem = f"The code ran more than {watched.processes} processes."
+        if problem and self.reason is None:
+            self.reason = problem
+            self._kill()
+        return watched.interval * (1 if percent >= _BUSY_PERCENT else _IDLE_FACTOR)
+
+    def _memory(self, pids: list[int]) -> int:
+        held = sum(map(_resident, pids))
+        if self._watched.memory and held > self._watched.memory // 2:
+            # shared pages were counted once per process; the exact number is dearer
+            held = sum(map(_proportional, pids))
+        for path in self._watched.tmpfs:
+            try:
+                volume = os.statvfs(f"/proc/{self._inside}/root{path}")
+            except OSError:
+                continue
+            held += (volume.f_blocks - volume.f_bfree) * volume.f_frsize
+        return held
+
+    def _cpu_percent(self, pids: list[int], elapsed: float) -> float:
+        ticks = {pid: _cpu_ticks(pid) for pid in pids}
+        used = sum(max(0, now - self._cpu_ticks.get(pid, now)) for pid, now in ticks.items())
+        self._cpu_ticks = ticks
+        return 100.0 * used / _TICKS / max(elapsed, 1e-3)
+
+    def _walk(self) -> str | None:
+        """Count the workspace, if it is time to; what is wrong with it, or None."""
+        started = time.monotonic()
+        if started < self._next_walk:
+            return None
+        watched = self._watched
+        count = Count(watched.disk, watched.files)
+        for folder in (watched.workspace, *watched.folders):
+            count.add(folder)
+        took = time.monotonic() - started
+        self._next_walk = started + took * (1 + _WALK_FACTOR)
+        self._disk = (count.size, count.files)
+        return count.problem()
+
+
+class Count:
+    """Adds up folders that hostile code fills: never follows a link, never trusts a name."""
+
+    def __init__(self, size_limit: int = 0, files_limit: int = 0) -> None:
+        self.size = 0
+        self.files = 0
+        self.too_deep = False
+        self._size_limit = size_limit
+        self._files_limit = files_limit
+
+    def add(self, folder: Path) -> None:
+        """Add what is in ``folder``; stops early once a limit is passed."""
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return
+        self._walk(fd, 0)
+
+    def problem(self) -> str | None:
+        """The limit that was passed, as a sentence; None if none was."""
+        if self._size_limit and self.size > self._size_limit:
+            return f"The files in /mnt/data take more than {human_size(self._size_limit)}."
+        if self._files_limit and self.files > self._files_limit:
+            return f"There are more than {self._files_limit:,} files in /mnt/data."
+        if self.too_deep:
+            return f"The folders in /mnt/data are nested more than {_DEEPEST} deep."
+        return None
+
+    def _walk(self, fd: int, depth: int) -> None:
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
+                    self.size += status.st_blocks * 512
+                    self.files += 1
+                    if self.problem():
+                        return
+                    if stat.S_ISDIR(status.st_mode):
+                        self._descend(fd, entry.name, depth)
+        except OSError:
+            return
+        finally:
+            os.close(fd)
+
+    def _descend(self, fd: int, name: str, depth: int) -> None:
+        if depth >= _DEEPEST:
+            self.too_deep = True
+            return
+        try:
+            below = os.open(
+                name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
+            )
+        except OSError:
+            return
+        self._walk(below, depth + 1)
+
+
+def memory_reason(limit: int) -> str:
+    """The sentence for a session that was ended because of its memory."""
+    return f"The code used more memory than its limit of {human_size(limit)}."
+
+
+def tree(root: int) -> Iterator[int]:
+    """The process and all below it, parents first; those that vanish meanwhile are left out."""
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        try:
+            tasks = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            continue
+        yield pid
+        for task in tasks:
+            try:
+                with open(f"/proc/{pid}/task/{task}/children") as children:
+                    pending += map(int, children.read().split())
+            except OSError:
+                continue
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm") as fields:
+            return int(fields.read().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def _proportional(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as lines:
+            for line in lines:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        return _resident(pid)
+    return 0
+
+
+def _cpu_ticks(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat") as fields:
+            after_name = fields.read().rpartition(")")[2].split()
+            return int(after_name[11]) + int(after_name[12])
+    except (OSError, IndexError):
+        return 0

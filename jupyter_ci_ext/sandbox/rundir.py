@@ -1,0 +1,80 @@
+"""Folders that live as long as a kernel: private, short-named, swept when their server is gone.
+
+A lock on a file in the folder says that its server lives; the kernel of the operating system gives it
+up when the server dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+_PREFIX = "jci-"
+_LOCK = "lock"
+_UNLOCKED_SECONDS = 60  # a folder that young may be about to get its lock
+
+
+class RunDirectory:
+    """A new folder of mode 0700 that only this process claims."""
+
+    def __init__(self, base: Path) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+        self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def remove(self) -> None:
+        """Remove the folder and what is in it; never follows a link. May be called twice."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def socket_base() -> Path:
+    """Where sockets go: their path may have 107 bytes at most, so never the workspace."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    with contextlib.suppress(OSError):
+        usable = 0 < len(runtime) < 60 and os.access(runtime, os.W_OK | os.X_OK)
+        if usable and os.stat(runtime).st_uid == os.getuid():
+            return Path(runtime)
+    return data_base() if len(str(data_base())) < 60 else Path("/tmp")  # noqa: S108
+
+
+def data_base() -> Path:
+    """Where private workspaces go: on disk, which XDG_RUNTIME_DIR is not."""
+    return Path(tempfile.gettempdir())
+
+
+def sweep() -> list[Path]:
+    """Remove what servers that were killed left behind; what was removed."""
+    removed = []
+    for base in {socket_base(), data_base()}:
+        for path in base.glob(f"{_PREFIX}*"):
+            if _is_abandoned(path):
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(path)
+    return removed
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        status = path.lstat()
+        if path.is_symlink() or status.st_uid != os.getuid():
+            return False
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return time.time() - status.st_mtime > _UNLOCKED_SECONDS
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True

@@ -1,0 +1,178 @@
+"""Keep what a kernel sends within bounds, politely: the beginning and the end, and a note between.
+
+This is courtesy, not a wall: the code can undo it. The server bounds the size of a message by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from typing import Any
+
+from ipykernel.iostream import OutStream
+from jupyter_client.session import Session
+
+_ACCOUNTS_KEPT = 8
+_LONG_TEXT = 64 * 1024
+_LONG_LIST = 1000
+
+
+class _Account:
+    """What one execution has printed so far."""
+
+    def __init__(self, limit: int) -> None:
+        self.head_left = limit // 2
+        self.tail_limit = limit // 4  # for each of stdout and stderr
+        self.tails: dict[str, deque[str]] = {}
+        self.tail_sizes: dict[str, int] = {}
+        self.left_out: dict[str, int] = {}
+        self.settled = False
+
+
+class OutputBudget:
+    """How much each execution may print, stdout and stderr together, in characters.
+
+    The first half goes out as it comes, the last part is held back until the execution is over.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def admit(self, stream: str, execution: str, text: str) -> str:
+        """The part of ``text`` that may be sent now; the rest is kept as the tail or left out."""
+        with self._lock:
+            account = self._account(execution)
+            now = text[: account.head_left]
+            account.head_left -= len(now)
+            rest = text[len(now) :]
+            if rest and not account.settled:
+                self._keep(account, stream, rest)
+            return now
+
+    def settle(self, execution: str) -> dict[str, str]:
+        """The execution is over: what each stream still has to print, a note included."""
+        with self._lock:
+            account = self._account(execution)
+            account.settled = True
+            rest = {}
+            for stream, tail in account.tails.items():
+                note = ""
+                if account.left_out.get(stream):
+                    note = f"\n[… {account.left_out[stream]:,} characters left out …]\n"
+                rest[stream] = note + "".join(tail)
+            account.tails.clear()
+            return rest
+
+    def _account(self, execution: str) -> _Account:
+        account = self._accounts.get(execution)
+        if account is None:
+            account = self._accounts[execution] = _Account(self._limit)
+            while len(self._accounts) > _ACCOUNTS_KEPT:
+                self._accounts.popitem(last=False)
+        return account
+
+    def _keep(self, account: _Account, stream: str, text: str) -> None:
+        tail = account.tails.setdefault(stream, deque())
+        kept = text[-account.tail_limit :]
+        tail.append(kept)
+        size = account.tail_sizes.get(stream, 0) + len(kept)
+        left_out = account.left_out.get(stream, 0) + len(text) - len(kept)
+        while size - len(tail[0]) >= account.tail_limit:
+            oldest = len(tail.popleft())
+            size -= oldest
+            left_out += oldest
+        excess = size - account.tail_limit
+        if excess > 0:
+            tail[0] = tail[0][excess:]
+            size -= excess
+            left_out += excess
+        account.tail_sizes[stream] = size
+        account.left_out[stream] = left_out
+
+
+class BudgetedOutStream(OutStream):
+    """stdout or stderr of the kernel, held to the execution's budget."""
+
+    budget: OutputBudget
+
+    def write(self, string: str) -> int:
+        if not isinstance(string, str):
+            raise TypeError(f"write() argument must be str, not {type(string)}")
+        admitted = self.budget.admit(self.name, self._execution(), string)
+        if admitted:
+            super().write(admitted)
+        return len(string)
+
+    def settle(self) -> None:
+        """Print what was held back of the current execution."""
+        rest = self.budget.settle(self._execution()).get(self.name)
+        if rest:
+            super().write(rest)
+
+    def _execution(self) -> str:
+        return str(self.parent_header.get("msg_id", ""))
+
+
+class BoundedSession(Session):
+    """A session none of whose messages is larger than the server will take."""
+
+    limit: int = 16 << 20
+
+    def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
+        frames: list[bytes] = super().serialize(msg, ident)
+        if sum(map(len, frames)) <= self.limit:
+            return frames
+        return super().serialize({**msg, "content": shorten(msg["content"], self.limit)}, ident)
+
+    def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
+        buffers = kwargs.get("buffers")
+        if buffers and sum(memoryview(b).nbytes for b in buffers) > self.limit // 2:
+            kwargs["buffers"] = []
+        return super().send(stream, msg_or_type, *args, **kwargs)
+
+
+def shorten(content: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """The content of a message, with what is too large cut or replaced by a note."""
+    content = dict(content)
+    data = content.get("data")
+    if isinstance(data, Mapping):
+        content["data"] = _shorten_bundle(data, limit // 2)
+        content["metadata"] = {}
+        return content
+    return {key: _shorten_value(value) for key, value in content.items()}
+
+
+def _shorten_bundle(data: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    notes = []
+    room = limit
+    for mime, value in sorted(data.items(), key=lambda item: len(str(item[1]))):
+        size = len(str(value).encode("utf-8", "replace"))
+        if size <= room:
+            kept[mime] = value
+            room -= size
+        elif mime == "text/plain":
+            kept[mime] = _shorten_value(value)
+        else:
+            notes.append(f"[{mime} of {size:,} bytes left out: it is too large to be sent]")
+    if notes:
+        kept["text/plain"] = "\n".join([*notes, *filter(None, [str(kept.get("text/plain", ""))])])
+    return kept
+
+
+def _shorten_value(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _LONG_TEXT:
+        half = _LONG_TEXT // 2
+        left_out = len(value) - 2 * half
+        return f"{value[:half]}\n[… {left_out:,} characters left out …]\n{value[-half:]}"
+    if isinstance(value, Mapping):
+        return {key: _shorten_value(item) for key, item in list(value.items())[:_LONG_LIST]}
+    if isinstance(value, list | tuple):
+        items = [_shorten_value(item) for item in value]
+        if len(items) > _LONG_LIST:
+            items = items[: _LONG_LIST // 2] + items[-_LONG_LIST // 2 :]
+        return items
+    return value

@@ -1,0 +1,185 @@
+"""A thread as a notebook that can be run again: questions and answers as text, code as cells.
+
+Paths below ``/mnt/data`` become paths below a folder beside the notebook, where its files go, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import nbformat.v4
+from nbformat import NotebookNode
+
+from ..store.database import Store
+from ..store.files import StoredFile
+from ..wire.content import Content
+from ..wire.message import Message
+from ..wire.run import Run
+from ..wire.run_step import (
+    CodeInterpreterOutput,
+    CodeInterpreterToolCall,
+    RunStep,
+    ToolCallsDetails,
+)
+from .lookup import require_thread
+
+v4: Any = nbformat.v4  # has no types
+
+_PAGE = 100
+_DATA = "/mnt/data/"
+_LINK = re.compile(r"sandbox:/mnt/data/([^)\s\"'>]+)")
+# Larger pictures stay files beside the notebook.
+_MOST_PICTURE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Export:
+    """A notebook, and the files that go into *folder* beside it, by name."""
+
+    notebook: NotebookNode
+    folder: str
+    files: Mapping[str, StoredFile]
+
+
+class Notebooks:
+    """Makes notebooks of threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def export(self, thread_id: str, folder: str) -> Export:
+        """The thread as a notebook whose files are in *folder*; raises `NotFound`."""
+        thread = await require_thread(self._store, thread_id)
+        attached = await self._store.files.get_many(thread.tool_resources.code_files)
+        written = await self._store.files.of_thread(thread_id)
+        files = _named([*attached.values(), *written])
+        paths = {f"{_DATA}{file.id}": f"{folder}/{name}" for name, file in files.items()}
+        cells: list[NotebookNode] = []
+        writer = _Writer(self._store, paths, folder)
+        for item in await self._story(thread_id):
+            if isinstance(item, Message):
+                cells.append(v4.new_markdown_cell("**Question**\n\n" + writer.text(item.content)))
+            else:
+                cells += await self._run(item, writer)
+        notebook = v4.new_notebook(
+            cells=cells,
+            metadata={
+                "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+                "language_info": {"name": "python"},
+            },
+        )
+        return Export(notebook, folder, files)
+
+    async def _story(self, thread_id: str) -> list[Message | Run]:
+        """What people wrote and the runs that followed, in their order."""
+        messages = self._store.messages
+        found: list[tuple[int, int, Message | Run]] = []
+        after: str | None = None
+        while True:
+            page = await messages.page(_PAGE, "asc", after, thread_id=thread_id)
+            found += [(each.created_at, 0, each) for each in page.data if each.run_id is None]
+            if not page.has_more:
+                break
+            after = page.data[-1].id
+        after = None
+        while True:
+            runs = await self._store.runs.page(_PAGE, "asc", after, thread_id=thread_id)
+            found += [(each.created_at, 1, each) for each in runs.data]
+            if not runs.has_more:
+                break
+            after = runs.data[-1].id
+        return [item for *_, item in sorted(found, key=lambda each: each[:2])]
+
+    async def _run(self, run: Run, writer: _Writer) -> list[NotebookNode]:
+        cells: list[NotebookNode] = []
+        for step in await self._steps(run.id):
+            details = step.step_details
+            if isinstance(details, ToolCallsDetails):
+                calls = [c for c in details.tool_calls if isinstance(c, CodeInterpreterToolCall)]
+                cells += [await writer.cell(call) for call in calls]
+                continue
+            message = await self._store.messages.get(details.message_creation.message_id)
+            if message is not None:
+                cells.append(v4.new_markdown_cell(writer.text(message.content)))
+        return cells
+
+    async def _steps(self, run_id: str) -> list[RunStep]:
+        found: list[RunStep] = []
+        while True:
+            after = found[-1].id if found else None
+            page = await self._store.steps.page(_PAGE, "asc", after, run_id=run_id)
+            found += page.data
+            if not page.has_more:
+                return found
+
+
+class _Writer:
+    """Turns pieces of a thread into pieces of a notebook."""
+
+    def __init__(self, store: Store, paths: Mapping[str, str], folder: str) -> None:
+        self._store = store
+        self._paths = paths
+        self._folder = folder
+
+    def text(self, content: Iterable[Content]) -> str:
+        """The text of a message; pictures the code made are in the cells already."""
+        texts = [part.text.value for part in content if part.type == "text"]
+        return _LINK.sub(lambda found: f"{self._folder}/{quote(found[1])}", "\n\n".join(texts))
+
+    async def cell(self, call: CodeInterpreterToolCall) -> NotebookNode:
+        """A piece of code with what it gave."""
+        source = call.code_interpreter.input
+        for path, local in self._paths.items():
+            source = source.replace(path, local)
+        source = source.replace(_DATA, f"{self._folder}/")
+        outputs = [await self._output(each) for each in call.code_interpreter.outputs]
+        shown = [output for output in outputs if output is not None]
+        cell: NotebookNode = v4.new_code_cell(source, outputs=shown)
+        return cell
+
+    async def _output(self, output: CodeInterpreterOutput) -> NotebookNode | None:
+        made: NotebookNode
+        if output.type == "logs":
+            made = v4.new_output("stream", name="stdout", text=output.logs)
+        elif output.type == "display_data":
+            made = v4.new_output("display_data", data=output.data, metadata=output.metadata)
+        else:
+            file = await self._store.files.get(output.image.file_id)
+            if file is None or file.file.bytes > _MOST_PICTURE_BYTES:
+                return None
+            content = b"".join([chunk async for chunk in self._store.blobs.read(file.sha256)])
+            picture = base64.b64encode(content).decode()
+            made = v4.new_output("display_data", data={_picture_type(content): picture})
+        return made
+
+
+def _picture_type(content: bytes) -> str:
+    return "image/jpeg" if content.startswith(b"\xff\xd8") else "image/png"
+
+
+def _named(files: Iterable[StoredFile]) -> dict[str, StoredFile]:
+    """Each file under a name of its own that is safe on any file system."""
+    found: dict[str, StoredFile] = {}
+    for file in files:
+        name = safe_name(file.file.filename)
+        if name in found:
+            stem, dot, end = name.rpartition(".")
+            tail = file.id[-6:]
+            name = f"{stem}-{tail}.{end}" if dot and stem else f"{name}-{tail}"
+        found[name] = file
+    return found
+
+
+def safe_name(filename: str) -> str:
+    """The last part of a name that a client or code gave, fit for the user's own folder."""
+    base = filename.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    kept = "".join("_" if not char.isprintable() or char in ':*?"<>|' else char for char in base)
+    kept = kept.strip().lstrip(".")
+    while len(kept.encode()) > 200:
+        kept = kept[1:]
+    return kept or "file"

@@ -1,0 +1,104 @@
+/**
+ * What a code step printed and showed.
+ */
+import * as React from 'react';
+
+import { fold, overwritten } from '../model/logs';
+import { formOf } from '../render/mime';
+import { fetchesRemotely } from '../render/safe';
+import type { IDisplayData, Output } from '../wire';
+import { FileImage } from './FileCard';
+import { Frame, Rendered, Safe } from './Safe';
+import { useServices } from './services';
+
+export const Outputs = React.memo(function Outputs(props: {
+  outputs: readonly Output[];
+}): JSX.Element {
+  return (
+    <>
+      {props.outputs.map((output, at) => (
+        <OneOutput key={at} output={output} />
+      ))}
+    </>
+  );
+});
+
+const OneOutput = React.memo(function OneOutput(props: {
+  output: Output;
+}): JSX.Element | null {
+  const { output } = props;
+  switch (output.type) {
+    case 'logs':
+      return output.logs === '' ? null : <Logs text={output.logs} />;
+    case 'image':
+      return <FileImage id={output.image.file_id} />;
+    case 'display_data':
+      return <Display output={output} />;
+    default:
+      return null;
+  }
+});
+
+/** Printed text, folded in the middle when it is long. */
+function Logs(props: { text: string }): JSX.Element {
+  const { model, trans } = useServices();
+  const [whole, setWhole] = React.useState(false);
+  const lines = model.preferences.foldOutputAfter;
+  const text = overwritten(props.text).replace(/\n$/, '');
+  const folded =
+    whole || lines <= 0
+      ? { head: text, tail: '', hidden: 0 }
+      : fold(text, Math.ceil(lines / 2), Math.floor(lines / 2));
+  return (
+    <div className="jp-CILogs">
+      <Safe format="text" source={folded.head} />
+      {folded.hidden > 0 && (
+        <>
+          <button className="jp-CIMore" onClick={() => setWhole(true)}>
+            {trans.__('show %1 more lines', folded.hidden)}
+          </button>
+          <Safe format="text" source={folded.tail} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Display(props: { output: IDisplayData }): JSX.Element | null {
+  const { rendermime, trans } = useServices();
+  const [shown, setShown] = React.useState(false);
+  const { data, metadata = {} } = props.output;
+  const form = React.useMemo(
+    () => formOf(data, rendermime.mimeTypes, fetchesRemotely),
+    [data, rendermime]
+  );
+  if (form === null) {
+    return null;
+  }
+  if (form.kind === 'chart' && form.asks && !shown) {
+    return (
+      <button className="jp-CIMore" onClick={() => setShown(true)}>
+        {trans.__('This chart may load data from the internet. Show it')}
+      </button>
+    );
+  }
+  return <div className="jp-CIDisplay">{rendered(form, data, metadata)}</div>;
+
+  function rendered(
+    what: NonNullable<typeof form>,
+    bundle: IDisplayData['data'],
+    extra: Record<string, unknown>
+  ): JSX.Element {
+    switch (what.kind) {
+      case 'chart':
+      case 'json':
+        return <Rendered mime={what.mime} data={bundle} metadata={extra} />;
+      case 'frame':
+        return <Frame source={what.source} title={trans.__('Output')} />;
+      case 'image':
+        return <img className="jp-CIImage" src={what.url} alt="" />;
+      default:
+        return <Safe format={what.kind} source={what.source} />;
+    }
+  }
+}

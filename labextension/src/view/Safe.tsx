@@ -1,0 +1,174 @@
+/**
+ * Hosts for content that is not to be trusted.
+ */
+import { renderHTML, renderLatex, renderMarkdown, renderText } from '@jupyterlab/rendermime';
+import { Widget } from '@lumino/widgets';
+import * as React from 'react';
+
+import { blocksOf } from '../render/markdown';
+import { framed } from '../render/mime';
+import {
+  FILE_IMAGE,
+  FILE_LINK,
+  guardTypesetter,
+  REMOTE_IMAGE,
+  SafeSanitizer
+} from '../render/safe';
+import type { FindFile } from '../render/safe';
+import { useServices } from './services';
+import type { IServices } from './services';
+
+type Format = 'markdown' | 'html' | 'latex' | 'text';
+
+interface ISafeProps {
+  format: Format;
+  source: string;
+  find?: FindFile;
+}
+
+/** Renders one source; renders again into the same element when the source changes. */
+export const Safe = React.memo(function Safe(props: ISafeProps): JSX.Element {
+  const services = useServices();
+  const host = React.useRef<HTMLDivElement>(null);
+  const { format, source, find } = props;
+  React.useEffect(() => {
+    if (host.current) {
+      void renderInto(host.current, format, source, find, services);
+    }
+  }, [format, source, find, services]);
+  return (
+    <div
+      ref={host}
+      className={`jp-CISafe jp-CISafe-${format} jp-RenderedHTMLCommon`}
+      onClick={event => onClick(event, services)}
+    />
+  );
+});
+
+async function renderInto(
+  host: HTMLElement,
+  format: Format,
+  source: string,
+  find: FindFile | undefined,
+  services: IServices
+): Promise<void> {
+  const { rendermime, trans, translator } = services;
+  const sanitizer = new SafeSanitizer(rendermime.sanitizer, find, from =>
+    trans.__('Image from %1 not loaded. Load it', from)
+  );
+  const { latexTypesetter, markdownParser } = rendermime;
+  const options = {
+    host,
+    source,
+    sanitizer,
+    translator,
+    trusted: false,
+    resolver: null,
+    linkHandler: null,
+    shouldTypeset: true,
+    latexTypesetter: latexTypesetter && guardTypesetter(latexTypesetter)
+  };
+  switch (format) {
+    case 'markdown':
+      await renderMarkdown({ ...options, markdownParser });
+      break;
+    case 'html':
+      await renderHTML(options);
+      break;
+    case 'latex':
+      await renderLatex(options);
+      break;
+    case 'text':
+      host.replaceChildren();
+      await renderText(options);
+      break;
+  }
+  for (const image of host.querySelectorAll(`img[${FILE_IMAGE}]`)) {
+    const id = image.getAttribute(FILE_IMAGE)!;
+    services.model.files.imageUrl(id).then(
+      url => image.setAttribute('src', url),
+      () => image.replaceWith(image.getAttribute('alt') ?? '')
+    );
+  }
+}
+
+function onClick(event: React.MouseEvent, services: IServices): void {
+  const target = event.target as Element;
+  const link = target.closest(`[${FILE_LINK}], [${REMOTE_IMAGE}]`);
+  if (!link) {
+    return;
+  }
+  event.preventDefault();
+  const file = link.getAttribute(FILE_LINK);
+  if (file !== null) {
+    void services.model.files.download(file);
+    return;
+  }
+  const image = document.createElement('img');
+  image.referrerPolicy = 'no-referrer';
+  image.src = link.getAttribute(REMOTE_IMAGE)!;
+  image.alt = '';
+  link.replaceWith(image);
+}
+
+/** Markdown that may still be growing: only its last block is rendered anew. */
+export function Markdown(props: {
+  source: string;
+  find?: FindFile;
+}): JSX.Element {
+  const blocks = blocksOf(props.source);
+  return (
+    <>
+      {blocks.map((block, at) => (
+        <Safe key={at} format="markdown" source={block} find={props.find} />
+      ))}
+    </>
+  );
+}
+
+/** HTML with a style sheet of its own, in a frame that has no rights at all. */
+export function Frame(props: { source: string; title: string }): JSX.Element {
+  return (
+    <iframe
+      className="jp-CIFrame"
+      sandbox=""
+      srcDoc={framed(props.source)}
+      title={props.title}
+    />
+  );
+}
+
+/** A chart or a tree, drawn by the renderer that the application has for its type. */
+export function Rendered(props: {
+  mime: string;
+  data: Readonly<Record<string, unknown>>;
+  metadata: Readonly<Record<string, unknown>>;
+}): JSX.Element {
+  const { rendermime } = useServices();
+  const host = React.useRef<HTMLDivElement>(null);
+  const { mime, data, metadata } = props;
+  React.useEffect(() => {
+    const parent = host.current;
+    if (!parent) {
+      return;
+    }
+    const sanitizer = new SafeSanitizer(rendermime.sanitizer);
+    const renderer = rendermime.clone({ sanitizer }).createRenderer(mime);
+    Widget.attach(renderer, parent);
+    const model = rendermime.createModel({
+      data: { [mime]: data[mime] } as any,
+      metadata: metadata as any,
+      trusted: false
+    });
+    renderer.renderModel(model).catch(reason => {
+      parent.textContent = String(reason);
+    });
+    return () => {
+      if (renderer.isAttached) {
+        Widget.detach(renderer);
+      }
+      renderer.dispose();
+    };
+  }, [rendermime, mime, data, metadata]);
+  return <div ref={host} className="jp-CIRendered" />;
+}

@@ -1,0 +1,272 @@
+/**
+ * The session in one quiet line: how code is kept apart, what it uses, when it closes.
+ */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import { shieldIcon } from '../icons';
+import { bytes, bytesOf, duration } from '../model/format';
+import type { IIsolation, ISession, IUsage } from '../wire';
+import { Meter, TextButton } from './parts';
+import { useNow, useServices, useSignals } from './services';
+
+export function SessionBar(): JSX.Element | null {
+  const { model, trans } = useServices();
+  useSignals(model.session.changed, model.changed);
+  const { sessionOpen: open } = model;
+  const toggle = React.useRef<HTMLButtonElement>(null);
+  const { session } = model.session;
+  const alive = model.session.isAlive ? session : null;
+  const isolation = alive?.isolation ?? model.status?.isolation ?? null;
+  if (isolation === null && alive === null) {
+    return null;
+  }
+  const close = () => {
+    model.openSession(false);
+    toggle.current?.focus();
+  };
+  return (
+    <div
+      className="jp-CISession"
+      onKeyDown={event => {
+        if (open && event.key === 'Escape') {
+          event.stopPropagation();
+          close();
+        }
+      }}
+    >
+      <div className="jp-CISession-bar">
+        <button
+          ref={toggle}
+          type="button"
+          className="jp-CISession-toggle"
+          aria-expanded={open}
+          title={trans.__('What keeps the code apart')}
+          onClick={() => model.openSession(!open)}
+        >
+          <span className="jp-CIShield" data-level={levelOf(isolation)}>
+            <shieldIcon.react tag="span" className="jp-CIIcon" />
+          </span>
+          <b>{isolationWord(isolation, trans)}</b>
+        </button>
+        {alive?.usage && <Usage usage={alive.usage} />}
+        <span className="jp-CISpace" />
+        <Idle session={alive} />
+      </div>
+      {open && (
+        <Details isolation={isolation} session={alive} onClose={close} />
+      )}
+    </div>
+  );
+}
+
+function levelOf(isolation: IIsolation | null): string {
+  if (isolation === null) {
+    return 'unknown';
+  }
+  if (isolation.sufficient === false) {
+    return 'refused';
+  }
+  return isolation.level >= 2 ? 'strong' : isolation.level === 1 ? 'weak' : 'none';
+}
+
+function isolationWord(
+  isolation: IIsolation | null,
+  trans: TranslationBundle
+): string {
+  switch (levelOf(isolation)) {
+    case 'strong':
+      return trans.__('Sandboxed');
+    case 'weak':
+      return trans.__('Partly isolated');
+    case 'refused':
+      return trans.__('Code cannot run here');
+    case 'none':
+      return trans.__('Not isolated');
+    default:
+      return trans.__('Sandbox');
+  }
+}
+
+function Usage({ usage }: { usage: IUsage }): JSX.Element {
+  const { trans } = useServices();
+  const { memory_bytes: used, memory_limit_bytes: limit } = usage;
+  const cpu = usage.cpu_percent;
+  return (
+    <>
+      {used !== null && (
+        <span className="jp-CISession-memory" title={trans.__('Memory')}>
+          {limit !== null && (
+            <Meter part={used / limit} label={trans.__('Memory')} />
+          )}
+          {limit === null ? bytes(used) : bytesOf(used, limit)}
+        </span>
+      )}
+      {cpu !== null && cpu >= 20 && (
+        <span className="jp-CISession-cpu">
+          {trans.__('CPU %1 %', Math.round(cpu))}
+        </span>
+      )}
+    </>
+  );
+}
+
+function Idle({ session }: { session: ISession | null }): JSX.Element {
+  const { model, trans } = useServices();
+  const now = useNow(20000, session !== null);
+  let text = trans.__('no session yet');
+  if (session?.state === 'starting') {
+    text = trans.__('starting');
+  } else if (session?.state === 'busy') {
+    text = trans.__('busy');
+  } else if (session?.expires_at) {
+    const minutes = Math.max(0, Math.ceil((session.expires_at - now / 1000) / 60));
+    text = trans.__('%1 min idle left', minutes);
+  } else if (session !== null) {
+    text = session.state;
+  } else if (model.session.gone !== '' || !model.thread.isEmpty) {
+    text = trans.__('session closed');
+  }
+  return <span className="jp-CISession-idle">{text}</span>;
+}
+
+/** Every layer in force and what it means; the figures; what can be done. */
+function Details(props: {
+  isolation: IIsolation | null;
+  session: ISession | null;
+  onClose: () => void;
+}): JSX.Element {
+  const { trans, actions } = useServices();
+  const { isolation, session } = props;
+  return (
+    <div
+      className="jp-CISession-details"
+      role="region"
+      aria-label={trans.__('Session')}
+    >
+      {isolation && (
+        <>
+          <h4>
+            {trans.__('Isolation: %1 (level %2)', isolation.name, isolation.level)}
+          </h4>
+          <ul>
+            {isolation.layers.map(layer => (
+              <li key={layer}>
+                <b>{layer}</b> {meaningOf(layer, trans)}
+              </li>
+            ))}
+          </ul>
+          {[...(isolation.reasons ?? []), ...(isolation.hints ?? [])].map(text => (
+            <p key={text}>{text}</p>
+          ))}
+        </>
+      )}
+      {session?.usage && <Figures usage={session.usage} />}
+      <div className="jp-CINotice-deeds">
+        {session !== null && (
+          <>
+            <TextButton
+              label={trans.__('Open a console')}
+              onClick={() => actions.run('code-interpreter:open-console')}
+            />
+            <TextButton
+              label={trans.__('Restart')}
+              onClick={() => actions.run('code-interpreter:restart-session')}
+            />
+            <TextButton
+              label={trans.__('Shut down')}
+              onClick={() => actions.run('code-interpreter:close-session')}
+            />
+          </>
+        )}
+        <TextButton label={trans.__('Close')} onClick={props.onClose} />
+      </div>
+    </div>
+  );
+}
+
+function Figures({ usage }: { usage: IUsage }): JSX.Element {
+  const { trans } = useServices();
+  const lines: Array<[string, number | null, number | null, boolean]> = [
+    [trans.__('Memory'), usage.memory_bytes, usage.memory_limit_bytes, true],
+    [trans.__('Disk'), usage.disk_bytes, usage.disk_limit_bytes, true],
+    [trans.__('Processes'), usage.processes, usage.processes_limit, false]
+  ];
+  return (
+    <dl className="jp-CIFigures">
+      {lines.map(([name, used, limit, isBytes]) =>
+        used === null ? null : (
+          <React.Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>
+              {limit !== null && <Meter part={used / limit} label={name} />}
+              {isBytes
+                ? limit === null
+                  ? bytes(used)
+                  : bytesOf(used, limit)
+                : limit === null
+                  ? used
+                  : `${used} / ${limit}`}
+            </dd>
+          </React.Fragment>
+        )
+      )}
+      {usage.cpu_percent !== null && (
+        <>
+          <dt>{trans.__('CPU')}</dt>
+          <dd>{Math.round(usage.cpu_percent)} %</dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+/** What a layer of the isolation does, for those who do not know its name. */
+function meaningOf(layer: string, trans: TranslationBundle): string {
+  const known: Array<[RegExp, string]> = [
+    [/net/i, trans.__('the code reaches no network')],
+    [/landlock/i, trans.__('the kernel of the system lets it touch its own folder only')],
+    [/seccomp/i, trans.__('dangerous calls to the system are refused')],
+    [/user/i, trans.__('it is nobody on this machine')],
+    [/pid/i, trans.__('it does not see other programs')],
+    [/ipc/i, trans.__('it shares no memory with other programs')],
+    [/mount|file|read.?only|bubblewrap/i, trans.__('it sees a file system of its own, without your files')],
+    [/cgroup|memory/i, trans.__('memory is limited')],
+    [/rlimit|limit/i, trans.__('memory, processes and file sizes are limited')],
+    [/env/i, trans.__('it sees no keys and passwords of the server')],
+    [/cap|privs?/i, trans.__('it cannot gain rights')]
+  ];
+  return known.find(([pattern]) => pattern.test(layer))?.[1] ?? '';
+}
+
+/** Says that a session was closed, and what that means. */
+export function Gone(): JSX.Element | null {
+  const { model, trans } = useServices();
+  useSignals(model.session.changed);
+  const { gone } = model.session;
+  if (gone === '') {
+    return null;
+  }
+  const limits = model.status?.limits ?? {};
+  const idle = limits.session_idle_seconds;
+  const life = limits.session_life_seconds;
+  const titles = {
+    idle: idle
+      ? trans.__('The session was closed after %1 idle.', duration(idle))
+      : trans.__('The session was closed because it was idle.'),
+    life: life
+      ? trans.__('The session was closed after %1.', duration(life))
+      : trans.__('The session has come to the end of its time.'),
+    closed: trans.__('The session was shut down.'),
+    restarted: trans.__('The session was restarted.'),
+    died: trans.__('The session ended.')
+  };
+  return (
+    <div className="jp-CINotice" data-tone="info" role="note">
+      <b>{titles[gone]}</b>{' '}
+      {trans.__(
+        'Files are kept and will be there when you go on; variables are gone.'
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,170 @@
+import * as React from 'react';
+
+import { timeline } from '../model/timeline';
+import type { ThreadModel } from '../model/thread';
+import { noticeOfError } from '../model/words';
+import { Empty } from './Empty';
+import { UserMessage } from './Message';
+import { Notice } from './Notice';
+import { Spinner, TextButton } from './parts';
+import { RunGroup } from './RunGroup';
+import { useServices, useSignals } from './services';
+import { Gone } from './SessionBar';
+
+/** The conversation, newest at the bottom; stays there unless one scrolls away. */
+export function Thread(props: { thread: ThreadModel }): JSX.Element {
+  const { model, trans } = useServices();
+  const { thread } = props;
+  useSignals(thread.changed);
+  const items = timeline(thread.conversation);
+  const { scroller, content, away, toEnd } = useStickToEnd(thread);
+  const pending = thread.pending;
+  const status =
+    model.statusError === null ? null : noticeOfError(model.statusError, trans);
+  return (
+    <div className="jp-CILog-frame">
+      <div
+        ref={scroller}
+        className="jp-CILog"
+        role="log"
+        aria-live="polite"
+        aria-label={trans.__('Conversation')}
+        aria-busy={thread.busy || thread.loading !== ''}
+        tabIndex={0}
+      >
+        <div ref={content} className="jp-CILog-content">
+          {thread.loading === 'newest' && (
+            <p className="jp-CIWaiting">
+              <Spinner />
+              {trans.__('Loading the thread')}
+            </p>
+          )}
+          {thread.hasOlder && (
+            <p className="jp-CIOlder">
+              {thread.loading === 'older' ? (
+                <Spinner />
+              ) : (
+                <TextButton
+                  label={trans.__('Show earlier messages')}
+                  onClick={() => void keepPlace(scroller.current, thread)}
+                />
+              )}
+            </p>
+          )}
+          {status && <Notice notice={status} />}
+          {thread.isEmpty && !thread.loading && thread.error === null && (
+            <Empty />
+          )}
+          {items.map((item, at) => (
+            <div key={item.key} className="jp-CIItem">
+              {item.kind === 'message' ? (
+                <UserMessage message={item.message} />
+              ) : (
+                <RunGroup
+                  item={item}
+                  thread={thread}
+                  isLast={at === items.length - 1}
+                />
+              )}
+            </div>
+          ))}
+          {pending && (
+            <div className="jp-CIUser" data-pending="true">
+              {pending.files.length > 0 && (
+                <div className="jp-CIChips">
+                  {pending.files.map(file => (
+                    <span key={file.id} className="jp-CIChip">
+                      {file.filename}
+                    </span>
+                  ))}
+                </div>
+              )}
+              <div className="jp-CIUser-text">{pending.text}</div>
+            </div>
+          )}
+          {(pending || thread.starting) && (
+            <p className="jp-CIWaiting">
+              <Spinner />
+              {trans.__('Sending')}
+            </p>
+          )}
+          {thread.error !== null && (
+            <Notice
+              notice={noticeOfError(thread.error, trans)}
+              onDismiss={() => thread.dismissError()}
+            />
+          )}
+          <Gone />
+        </div>
+      </div>
+      {away && (
+        <button type="button" className="jp-CIToEnd" onClick={toEnd}>
+          {trans.__('To the end')} ↓
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Shows earlier messages above, without moving what is being read. */
+async function keepPlace(
+  scroller: HTMLElement | null,
+  thread: ThreadModel
+): Promise<void> {
+  const below = scroller ? scroller.scrollHeight - scroller.scrollTop : 0;
+  await thread.loadOlder();
+  requestAnimationFrame(() => {
+    if (scroller) {
+      scroller.scrollTop = scroller.scrollHeight - below;
+    }
+  });
+}
+
+function useStickToEnd(thread: ThreadModel) {
+  const scroller = React.useRef<HTMLDivElement>(null);
+  const content = React.useRef<HTMLDivElement>(null);
+  const sticky = React.useRef(true);
+  const [away, setAway] = React.useState(false);
+  const toEnd = React.useCallback(() => {
+    sticky.current = true;
+    scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
+    setAway(false);
+  }, []);
+  React.useEffect(() => {
+    const element = scroller.current;
+    if (!element || !content.current) {
+      return;
+    }
+    let height = 0;
+    const onScroll = () => {
+      const { scrollHeight, scrollTop, clientHeight } = element;
+      // Content that grows moves the end away; only a scroll of the reader's own lets go of it.
+      if (scrollHeight === height || scrollTop + clientHeight >= height) {
+        sticky.current = scrollHeight - scrollTop - clientHeight < 40;
+        setAway(!sticky.current);
+      }
+      height = scrollHeight;
+    };
+    const grown = new ResizeObserver(() => {
+      if (sticky.current) {
+        element.scrollTop = element.scrollHeight;
+      }
+      height = element.scrollHeight;
+    });
+    grown.observe(content.current);
+    grown.observe(element);
+    element.addEventListener('scroll', onScroll, { passive: true });
+    return () => {
+      grown.disconnect();
+      element.removeEventListener('scroll', onScroll);
+    };
+  }, []);
+  React.useEffect(toEnd, [thread, toEnd]);
+  const sending = thread.pending !== null;
+  React.useEffect(() => {
+    if (sending) {
+      toEnd();
+    }
+  }, [sending, toEnd]);
+  return { scroller, content, away, toEnd };
+}

@@ -1,0 +1,396 @@
+"""The pool's rules, on kernels that cost nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traitlets import TraitError
+
+from jupyter_ci_ext.errors import SandboxUnavailable, SessionLost
+from jupyter_ci_ext.kernels import connection as connection_module
+from jupyter_ci_ext.kernels import pool as pool_module
+from jupyter_ci_ext.kernels.config import SessionPool
+from jupyter_ci_ext.kernels.pool import Sessions
+
+from .fakes import (
+    InstantLauncher,
+    MutedTransport,
+    NeverTransport,
+    RefusingLauncher,
+    RudeTransport,
+)
+from .plain import end_of, pool, printed, until
+
+Wait = Callable[[Any], Any]
+
+
+async def hold(sessions: Sessions, key: str, until_set: asyncio.Event, log: list[str]) -> None:
+    """Use a session until told to leave it."""
+    async with sessions.use(key):
+        log.append(key)
+        await until_set.wait()
+
+
+def test_a_session_is_reused_and_known(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher) as sessions:
+            assert (sessions.get("a"), sessions.list()) == (None, [])
+            async with sessions.use("a") as session:
+                assert session.fresh
+                assert await printed(session, "print") == "print"
+                first = session.info
+            async with sessions.use("a") as session:
+                assert not session.fresh
+            info = sessions.get("a")
+            assert info is not None
+            assert sessions.list() == [info]
+            assert (info.id, info.key, info.state) == (first.id, "a", "idle")
+            assert info.id.startswith("cntr_")
+            assert (info.isolation, info.usage) == ({"level": 3}, {"processes": 1})
+            assert info.expires_at is not None
+            assert info.created_at <= info.last_active_at < info.expires_at
+            assert launcher.running == 1
+        assert launcher.running == 0
+
+    wait(scenario())
+
+
+def test_two_keys_at_once_get_two_sessions(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with (
+            pool(tmp_path, launcher) as sessions,
+            sessions.use("a") as first,
+            sessions.use("b") as second,
+        ):
+            assert first is not second
+            assert first.workspace.path != second.workspace.path
+            assert launcher.running == 2
+
+    wait(scenario())
+
+
+def test_who_comes_when_all_are_in_use_waits_in_order(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, max_sessions=2) as sessions:
+            leave = {key: asyncio.Event() for key in "abcde"}
+            log: list[str] = []
+            tasks = {}
+            for key in "abcde":
+                tasks[key] = asyncio.create_task(hold(sessions, key, leave[key], log))
+                await until(lambda key=key: key in log or sessions.place(key) is not None)
+            assert log == ["a", "b"]
+            assert [sessions.place(key) for key in "abcde"] == [None, None, 1, 2, 3]
+            tasks["d"].cancel()
+            await asyncio.gather(tasks["d"], return_exceptions=True)
+            assert [sessions.place(key) for key in "cde"] == [1, None, 2]
+            leave["b"].set()
+            await until(lambda: log == ["a", "b", "c"])
+            leave["a"].set()
+            await until(lambda: log == ["a", "b", "c", "e"])
+            assert launcher.running == 2
+            for event in leave.values():
+                event.set()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    wait(scenario())
+
+
+def test_the_least_recently_used_idle_session_gives_way(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, max_sessions=2) as sessions:
+            for key in ("a", "b", "a"):
+                async with sessions.use(key):
+                    await asyncio.sleep(0.01)
+            async with sessions.use("c"):
+                assert [info.key for info in sessions.list()] == ["a", "c"]
+            async with sessions.use("a") as session:
+                assert not session.fresh
+            async with sessions.use("b") as session:
+                assert session.fresh
+            assert launcher.running == 2
+
+    wait(scenario())
+
+
+def test_sessions_end_when_idle_for_too_long_or_too_old(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, idle_timeout=0.3, max_life=0) as sessions:
+            async with sessions.use("a") as session:
+                (session.workspace.path / "kept").touch()
+                await asyncio.sleep(0.4)  # in use: not idle
+                assert launcher.running == 1
+            await until(lambda: launcher.running == 0)
+            assert sessions.get("a") is None
+            async with sessions.use("a") as session:
+                assert session.fresh
+                assert (session.workspace.path / "kept").exists()
+        async with pool(tmp_path, launcher, idle_timeout=0, max_life=0.3) as sessions:
+            async with sessions.use("a"):
+                pass
+            await until(lambda: launcher.running == 0)
+
+    wait(scenario())
+
+
+def test_a_session_over_its_life_is_replaced_at_the_next_use(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, idle_timeout=0, max_life=0.1) as sessions:
+            async with sessions.use("a"):
+                waiting = asyncio.create_task(hold(sessions, "a", asyncio.Event(), log := []))
+                await asyncio.sleep(0.15)
+            await until(lambda: log == ["a"])
+            assert len(launcher.kernels) == 2
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    wait(scenario())
+
+
+def test_no_time_is_spent_while_nothing_happens(
+    wait: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        looks = 0
+
+        class CountedTime:
+            @staticmethod
+            def time() -> float:
+                nonlocal looks
+                looks += 1
+                return time.time()
+
+        async with pool(tmp_path, InstantLauncher(), warm_spares=1) as sessions:
+            async with sessions.use("a"):
+                pass
+            await until(lambda: sessions._spares.ready == 1)
+            await asyncio.sleep(0.05)
+            monkeypatch.setattr(pool_module, "time", CountedTime)
+            await asyncio.sleep(0.5)
+            monkeypatch.undo()
+            assert looks == 0
+
+    wait(scenario())
+
+
+def test_spares_are_made_after_the_first_use_and_claimed_by_the_next(
+    wait: Wait, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, warm_spares=2, preload=["json"]) as sessions:
+            await asyncio.sleep(0.05)
+            assert launcher.kernels == []
+            async with sessions.use("a"):
+                pass
+            await until(lambda: sessions._spares.ready == 2)
+            spare = launcher.kernels[1]
+            launcher.gate.clear()  # nothing can be started now
+            async with sessions.use("b") as session:
+                assert session.fresh
+                assert session.info.kernel_id == spare.id
+                assert await printed(session, "hello") == "hello"
+            launcher.gate.set()
+            await until(lambda: sessions._spares.ready == 2)
+        assert launcher.running == 0
+
+    wait(scenario())
+
+
+def test_a_spare_that_died_is_passed_over(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, warm_spares=1) as sessions:
+            async with sessions.use("a"):
+                pass
+            await until(lambda: sessions._spares.ready == 1)
+            launcher.kernels[1].running = False
+            async with sessions.use("b") as session:
+                assert await printed(session, "hello") == "hello"
+
+    wait(scenario())
+
+
+def test_a_thread_gets_its_files_on_a_spare(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, warm_spares=1) as sessions:
+            async with sessions.use("a") as session:
+                (session.workspace.path / "kept").write_text("kept")
+            await sessions.close("a")
+            await until(lambda: sessions._spares.ready == 1)
+            async with sessions.use("a") as session:
+                assert session.info.kernel_id == launcher.kernels[1].id
+                assert (session.workspace.path / "kept").read_text() == "kept"
+                assert (await session.collect()).files == []
+
+    wait(scenario())
+
+
+def test_spares_go_when_nobody_has_used_anything_for_long(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, warm_spares=1, idle_timeout=0.3) as sessions:
+            async with sessions.use("a"):
+                pass
+            await until(lambda: len(launcher.kernels) == 2)
+            await until(lambda: launcher.running == 0)
+            assert list((tmp_path / "workspaces" / "slots").iterdir()) != []
+            assert len(list((tmp_path / "workspaces" / "slots").iterdir())) == 1
+
+    wait(scenario())
+
+
+def test_a_host_without_sandbox_says_so_and_nothing_is_kept(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with pool(tmp_path, RefusingLauncher(), max_sessions=1) as sessions:
+            for key in ("a", "b", "a"):
+                with pytest.raises(SandboxUnavailable, match="cannot isolate"):
+                    async with sessions.use(key):
+                        pass
+            assert sessions.list() == []
+            assert sessions._entries == {}
+
+    wait(scenario())
+
+
+def test_a_kernel_that_never_answers_is_given_up(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher(NeverTransport)
+        async with pool(tmp_path, launcher, start_timeout=1.0) as sessions:
+            with pytest.raises(SessionLost, match="did not answer within 1 seconds"):
+                async with sessions.use("a"):
+                    pass
+            assert launcher.running == 0
+
+    wait(scenario())
+
+
+def test_a_start_whose_user_went_away_is_finished_for_the_next(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher) as sessions:
+            launcher.gate.clear()
+            task = asyncio.create_task(hold(sessions, "a", asyncio.Event(), []))
+            await until(lambda: sessions.get("a") is not None)
+            info = sessions.get("a")
+            assert info is not None
+            assert info.state == "starting"
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            launcher.gate.set()
+            async with sessions.use("a") as session:
+                assert await printed(session, "x") == "x"
+            assert len(launcher.kernels) == 1
+
+    wait(scenario())
+
+
+def test_stopping_ends_everything_and_lets_nobody_in(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, max_sessions=1, warm_spares=1) as sessions:
+            log: list[str] = []
+            using = asyncio.create_task(hold(sessions, "a", asyncio.Event(), log))
+            await until(lambda: log == ["a"])
+            queued = asyncio.create_task(hold(sessions, "b", asyncio.Event(), log))
+            await until(lambda: sessions.place("b") == 1)
+            await sessions.stop()
+            await sessions.stop()
+            assert launcher.running == 0
+            with pytest.raises(SessionLost, match="stopping"):
+                await queued
+            with pytest.raises(SessionLost, match="stopping"):
+                async with sessions.use("c"):
+                    pass
+            using.cancel()
+            await asyncio.gather(using, return_exceptions=True)
+
+    wait(scenario())
+
+
+def test_a_pool_can_be_started_again(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with pool(tmp_path, InstantLauncher()) as sessions:
+            await sessions.start()
+            async with sessions.use("a"):
+                pass
+            await sessions.stop()
+            await sessions.start()
+            async with sessions.use("a") as session:
+                assert session.fresh
+
+    wait(scenario())
+
+
+def test_forgetting_a_key_deletes_its_files(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher) as sessions:
+            async with sessions.use("a") as session:
+                path = session.workspace.path
+                (path / "x").touch()
+                forgetting = asyncio.create_task(sessions.forget("a"))
+                await asyncio.sleep(0.05)
+                assert path.exists()  # still in use
+            await forgetting
+            assert not path.exists()
+            assert launcher.running == 0
+            assert sessions._entries == {}
+            await sessions.forget("unknown")
+            await sessions.close("unknown")
+            await sessions.interrupt("unknown")
+            await sessions.restart("unknown")
+
+    wait(scenario())
+
+
+def test_output_that_broke_its_channel_costs_that_output_only(
+    wait: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "IDLE_GRACE", 0.2)
+
+    async def scenario() -> None:
+        async with pool(tmp_path, InstantLauncher(MutedTransport)) as sessions:
+            async with sessions.use("a") as session:
+                end = await end_of(session, "too much")
+                assert (end.status, end.kept) == ("ok", True)
+                assert await printed(session, "next") == "next"
+
+    wait(scenario())
+
+
+def test_messages_without_sense_do_no_harm(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with pool(tmp_path, InstantLauncher(RudeTransport)) as sessions:
+            async with sessions.use("a") as session:
+                assert await printed(session, "fine") == "fine"
+
+    wait(scenario())
+
+
+@pytest.mark.parametrize(
+    ("trait", "value"),
+    [
+        ("max_life", -1),
+        ("idle_timeout", -1),
+        ("max_sessions", 0),
+        ("warm_spares", -1),
+        ("start_timeout", 0),
+        ("max_new_files", -1),
+        ("max_file_size", -1),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(trait: str, value: int) -> None:
+    with pytest.raises(TraitError, match=trait):
+        SessionPool(**{trait: value})
