@@ -42,7 +42,11 @@ def server(
     model: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """The server all clients talk to."""
-    options = ("--ModelProvider.vision_models=scripted*", "--ModelProvider.local_discovery=False")
+    options = (
+        "--ModelProvider.vision_models=scripted*",
+        "--ModelProvider.local_discovery=False",
+        "--SessionPool.preload=[]",  # spares are used up quickly here
+    )
     with LiveServer(tmp_path_factory.mktemp("live"), model.url, *options) as live:
         yield live
 
