@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.fakes.answers import Script, error
 from tests.fakes.upstream import Request, ScriptedUpstream
+
+Line = Script | Callable[[], Script]
 
 
 class Playbook:
@@ -17,10 +20,13 @@ class Playbook:
 
     def __init__(self, upstream: ScriptedUpstream) -> None:
         self._upstream = upstream
-        self._scripts: dict[str, tuple[Script, ...]] = {}
+        self._scripts: dict[str, tuple[Line, ...]] = {}
 
-    def teach(self, phrase: str, *answers: Script) -> str:
-        """Answer *phrase* with *answers*, one per turn; gives *phrase* back."""
+    def teach(self, phrase: str, *answers: Line) -> str:
+        """Answer *phrase* with *answers*, one per turn; gives *phrase* back.
+
+        A turn that changes its mind, such as a refusal that does not last, is a function.
+        """
         self._scripts[phrase] = answers
         return phrase
 
@@ -32,7 +38,8 @@ class Playbook:
         script = self._scripts[phrase]
         if turn >= len(script):
             return error(400, f"the script of {phrase!r} has no line {turn}")
-        return script[turn]
+        line = script[turn]
+        return line() if callable(line) else line
 
     def asked(self, phrase: str) -> list[dict[str, Any]]:
         """The bodies of the requests that *phrase* answered, in order."""
