@@ -208,7 +208,7 @@ class CodeInterpreterApp(ExtensionApp):
         )
         closing.push_async_callback(self._limited, "runs", supervisor.stop)
         await supervisor.start()
-        reporting = asyncio.create_task(self._report(bus, supervisor))
+        reporting = asyncio.create_task(self._report(bus))
         closing.push_async_callback(_cancelled, reporting)
         services = Services.over(store, supervisor, models, sessions, limits)
         self._supervisor = supervisor
@@ -221,13 +221,12 @@ class CodeInterpreterApp(ExtensionApp):
             status=StatusReport(services, self._limits(sandbox, pool), partial(_probe, sandbox)),
         )
 
-    async def _report(self, bus: EventBus, supervisor: Supervisor) -> None:
+    async def _report(self, bus: EventBus) -> None:
         """Tell Jupyter Server, and through it JupyterHub, that it is in use while a run is live."""
         activity: dict[str, datetime] = self._web_app.settings["last_activity_times"]
         while True:
             await bus.wait_live()
-            if supervisor.busy:
-                activity[self.name] = datetime.now(timezone.utc)
+            activity[self.name] = datetime.now(timezone.utc)
             await asyncio.sleep(_REPORT_SECONDS)
 
     def _unavailable(self, error: Exception) -> Router:

@@ -9,6 +9,8 @@ from .. import __version__
 from ..services.bundle import Services
 from ..wire.extension import Limits, ModelStatus, Status, StatusQuery
 
+_NAMES = {3: "bubblewrap", 2: "landlock", 1: "limits only"}
+
 
 class StatusReport:
     """Gathers the status; starts nothing but, where it is asked for, the probe of the host."""
@@ -28,7 +30,7 @@ class StatusReport:
         """The status now."""
         sessions = self._services.sessions.list().data
         if query.probe and self._isolation is None:
-            self._isolation = await self._probe()
+            self._isolation = _flat(await self._probe())
         models = (await self._services.models.list()).data
         return Status(
             version=__version__,
@@ -39,3 +41,19 @@ class StatusReport:
             limits=self._limits,
             sessions=len(sessions),
         )
+
+
+def _flat(report: dict[str, Any]) -> dict[str, Any]:
+    """What the host can do and what was measured inside, as one object."""
+    measured = report.get("isolation") or {}
+    return {
+        "level": report["level"],
+        "name": _NAMES.get(report["level"], "none"),
+        "minimum_level": report["minimum_level"],
+        "sufficient": report["sufficient"],
+        "layers": measured.get("layers", []),
+        "memory_by": measured.get("memory_by"),
+        "notes": measured.get("notes", []),
+        "reasons": report["reasons"],
+        "hints": report["hints"],
+    }

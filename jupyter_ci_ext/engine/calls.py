@@ -116,7 +116,7 @@ class FunctionWriter:
         if self._open is not None:
             return self._open.now()
         for step in self._ledger.steps.values():
-            if step.status == "in_progress" and step.type == "tool_calls":
+            if step.status == "in_progress" and _calls_functions(step):
                 return step
         return None
 
@@ -160,6 +160,13 @@ class FunctionWriter:
     async def _say(self, functions: OpenFunctions, delta: WireObject) -> None:
         half = (functions.id, lambda: update_step(functions.now()))
         await self._ledger.journal.say(f"{STEP}.delta", "", lambda _: dump(delta), half=half)
+
+
+def _calls_functions(step: RunStep) -> bool:
+    details = step.step_details
+    return isinstance(details, ToolCallsDetails) and any(
+        isinstance(call, FunctionToolCall) for call in details.tool_calls
+    )
 
 
 async def _start(ledger: Ledger, step: RunStep, delta: WireObject, stored: RunStep) -> None:

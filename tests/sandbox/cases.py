@@ -230,12 +230,7 @@ def _network() -> list[Case]:
 
 def _kernel_surface() -> list[Case]:
     zeros = "0, 0, 0, 0"
-    calls = (
-        "io_uring_setup clone3 bpf perf_event_open userfaultfd keyctl add_key request_key kexec_load "
-        "kexec_file_load init_module finit_module mount umount2 pivot_root chroot swapon reboot "
-        "open_by_handle_at name_to_handle_at fsopen open_tree move_mount openat2 memfd_create "
-        "memfd_secret shmget msgget semget mq_open fanotify_init kcmp quotactl syslog setns acct"
-    ).split()
+    calls = ["io_uring_setup", "clone3", "bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "kexec_load", "kexec_file_load", "init_module", "finit_module", "mount", "umount2", "pivot_root", "chroot", "swapon", "reboot", "open_by_handle_at", "name_to_handle_at", "fsopen", "open_tree", "move_mount", "openat2", "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open", "fanotify_init", "kcmp", "quotactl", "syslog", "setns", "acct"]
     return [
         *(_case("kernel", name, f"return reaches('{name}', {zeros})") for name in calls),
         _case("kernel", "x32 calls", "return T['machine'] == 'x86_64' and _libc.syscall(ctypes.c_long(0x40000000 | 39)) >= 0"),

@@ -46,7 +46,9 @@ class Answer:
 class Kernel:
     """A kernel in a sandbox and a client on it."""
 
-    def __init__(self, manager: AsyncKernelManager, client: AsyncKernelClient, workspace: Path) -> None:
+    def __init__(
+        self, manager: AsyncKernelManager, client: AsyncKernelClient, workspace: Path
+    ) -> None:
         self.manager = manager
         self.client = client
         self.workspace = workspace
@@ -83,12 +85,16 @@ class Kernel:
 
 
 @contextlib.asynccontextmanager
-async def kernel(workspace: Path | None = None, connect: bool = True, **traits: Any) -> AsyncIterator[Kernel]:
+async def kernel(
+    workspace: Path | None = None, connect: bool = True, **traits: Any
+) -> AsyncIterator[Kernel]:
     """Start a kernel with these traits of ``Sandbox``; everything is gone afterwards."""
     with contextlib.ExitStack() as stack:
         if workspace is None:
             workspace = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        manager = AsyncKernelManager(kernel_name="code-interpreter", config=Config({"Sandbox": traits}))
+        manager = AsyncKernelManager(
+            kernel_name="code-interpreter", config=Config({"Sandbox": traits})
+        )
         await manager.start_kernel(sandbox=Launch(workspace))
         client = manager.client(context=manager.context)
         try:
@@ -183,23 +189,26 @@ def prepared_host() -> Iterator[tuple[dict[str, Any], Listeners]]:
         }
         listeners = Listeners(folder)
         try:
-            yield {
-                **{key: str(path) for key, path in secrets.items()},
-                "home": str(folder / "home"),
-                "runtime": str(folder / "runtime"),
-                "read_only": str(folder / "read_only"),
-                "victim": str(victim),
-                "site": str(Path(sys.modules["zmq"].__file__ or "").parent.parent),
-                "server": os.getpid(),
-                "uid": os.getuid(),
-                "machine": platform.machine(),
-                "tcp": listeners.tcp,
-                "udp": listeners.udp,
-                "unix": listeners.unix,
-                "dgram": listeners.dgram,
-                "abstract": listeners.abstract,
-                "address": _own_address(),
-            }, listeners
+            yield (
+                {
+                    **{key: str(path) for key, path in secrets.items()},
+                    "home": str(folder / "home"),
+                    "runtime": str(folder / "runtime"),
+                    "read_only": str(folder / "read_only"),
+                    "victim": str(victim),
+                    "site": str(Path(sys.modules["zmq"].__file__ or "").parent.parent),
+                    "server": os.getpid(),
+                    "uid": os.getuid(),
+                    "machine": platform.machine(),
+                    "tcp": listeners.tcp,
+                    "udp": listeners.udp,
+                    "unix": listeners.unix,
+                    "dgram": listeners.dgram,
+                    "abstract": listeners.abstract,
+                    "address": _own_address(),
+                },
+                listeners,
+            )
         finally:
             listeners.close()
 
@@ -219,7 +228,11 @@ async def try_all(level: int) -> dict[str, Any]:
     with prepared_host() as (told, listeners):
         before = _state(told)
         workspace = Path(told["read_only"]).parent / "workspace"
-        traits = {"maximum_level": level, "minimum_level": level, "read_only_paths": [told["read_only"]]}
+        traits = {
+            "maximum_level": level,
+            "minimum_level": level,
+            "read_only_paths": [told["read_only"]],
+        }
         results: dict[str, Any] = {}
         async with kernel(workspace, **traits) as running:
             told |= {

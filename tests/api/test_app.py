@@ -1,0 +1,119 @@
+"""The whole application in a server: it comes up at the first request, and goes down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_server.serverapp import ServerApp
+
+from jupyter_ci_ext.app import CodeInterpreterApp
+
+KERNELSPEC = Path(__file__).parents[2] / "kernelspec"
+
+
+@pytest.fixture
+def jp_server_config(data_dir: Path) -> dict[str, Any]:
+    return {
+        "ServerApp": {"jpserver_extensions": {"jupyter_ci_ext": True}},
+        "CodeInterpreterApp": {"data_dir": str(data_dir)},
+        "SessionPool": {"warm_spares": 0},
+    }
+
+
+@pytest.fixture
+def kernelspec(jp_data_dir: Path) -> None:
+    """The test kit hides what is installed; the kernel's specification is put where it looks."""
+    shutil.copytree(KERNELSPEC, jp_data_dir / "kernels" / "code-interpreter")
+
+
+@pytest.fixture
+def extension(jp_serverapp: ServerApp) -> CodeInterpreterApp:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_ci_ext"]
+    return app
+
+
+async def test_nothing_is_there_before_the_first_request(extension, data_dir, jp_fetch) -> None:
+    assert not data_dir.exists()
+    assert extension.current_activity() is None
+    reply = await jp_fetch("openai/v1/models")
+    assert "demo" in [model["id"] for model in json.loads(reply.body)["data"]]
+    assert (data_dir / "state.db").exists()
+    assert data_dir.stat().st_mode & 0o777 == 0o700
+
+
+async def test_first_requests_at_once_share_one_start(jp_fetch) -> None:
+    replies = await asyncio.gather(*[jp_fetch("openai/v1/assistants") for _ in range(4)])
+    assert [json.loads(reply.body)["data"] for reply in replies] == [[]] * 4
+
+
+async def test_a_failed_start_is_told_and_tried_again(
+    jp_fetch, http_server_client, jp_base_url, data_dir: Path
+) -> None:
+    data_dir.write_text("in the way")  # noqa: ASYNC240
+    reply = await jp_fetch("openai/v1/models", raise_error=False)
+    error = json.loads(reply.body)["error"]
+    assert (reply.code, error["type"]) == (503, "server_error")
+    assert "could not be brought up" in error["message"]
+    assert reply.headers["x-should-retry"] == "false"
+    url = f"{jp_base_url}openai/v1/models"
+    assert (await http_server_client.fetch(url, raise_error=False)).code == 401
+    data_dir.unlink()  # noqa: ASYNC240
+    assert (await jp_fetch("openai/v1/models")).code == 200
+
+
+async def test_stopping_twice_does_no_harm(extension, jp_fetch, data_dir: Path) -> None:
+    await jp_fetch("openai/v1/models")
+    await extension.stop_extension()
+    await extension.stop_extension()
+    assert not (data_dir / "state.db-wal").exists()
+
+
+async def test_stopping_before_the_first_request(extension) -> None:
+    await extension.stop_extension()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="code runs on Linux only")
+async def test_a_run_polled_and_streamed(kernelspec, extension, jp_serverapp, jp_fetch) -> None:
+    async def call(path: str, **body: Any) -> Any:
+        reply = await jp_fetch(
+            "openai/v1", path, method="POST", body=json.dumps(body), request_timeout=60
+        )
+        return reply.body if body.get("stream") else json.loads(reply.body)
+
+    tools = [{"type": "code_interpreter"}]
+    assistant = (await call("assistants", model="demo", tools=tools))["id"]
+    question = {"role": "user", "content": "Solve the equation 3x + 11 = 14"}
+    started = await call("threads/runs", assistant_id=assistant, thread={"messages": [question]})
+    assert started["status"] == "queued"
+    assert extension.current_activity()
+    assert "jupyter_ci_ext" in jp_serverapp.web_app.settings["last_activity_times"]
+    run = f"threads/{started['thread_id']}/runs/{started['id']}"
+    reply = await jp_fetch("openai/v1", run)
+    assert reply.headers["openai-poll-after-ms"] == "300"
+    streamed = (await jp_fetch("openai/v1", run, "events", request_timeout=60)).body.decode()
+    assert streamed.endswith("event: done\ndata: [DONE]\n\n")
+    assert '"type":"logs"' in streamed
+    reply = await jp_fetch("openai/v1", run)
+    assert json.loads(reply.body)["status"] == "completed"
+    assert "openai-poll-after-ms" not in reply.headers
+    again = (await jp_fetch("openai/v1", run, "events")).body.decode()
+    assert again == streamed
+    messages = f"threads/{started['thread_id']}/messages"
+    answer = json.loads((await jp_fetch("openai/v1", messages)).body)["data"][0]
+    assert "x = 1" in answer["content"][0]["text"]["value"]
+    for _ in range(100):
+        if extension.current_activity() is None:
+            break
+        await asyncio.sleep(0.01)
+    assert extension.current_activity() is None
+    await call(messages, role="user", content="```python\nprint(x)\n```")
+    events = await call(f"threads/{started['thread_id']}/runs", assistant_id=assistant, stream=True)
+    names = [line[7:] for line in events.decode().split("\n") if line.startswith("event: ")]
+    assert names[:3] == ["thread.run.created", "thread.run.queued", "thread.run.in_progress"]
+    assert names[-2:] == ["thread.run.completed", "done"]
