@@ -8,6 +8,7 @@ from jupyter_ci_ext.engine.journal import Event, Write
 from jupyter_ci_ext.engine.ledger import STEP, Ledger, step_events, update_step
 from jupyter_ci_ext.engine.opened import OpenCode, OpenFunctions
 from jupyter_ci_ext.engine.shelf import Shelf
+from jupyter_ci_ext.engine.state import StepEnd
 from jupyter_ci_ext.engine.values import CodeResult, Logs, Made, Picture, Rich
 from jupyter_ci_ext.llm.base import CodeStarted, FunctionDelta, FunctionStarted
 from jupyter_ci_ext.wire.common import LastError, WireObject, dump
@@ -76,12 +77,14 @@ class CodeWriter:
         """Files it wrote; they are stored with its end."""
         self._files += files
 
-    async def end(self, result: CodeResult) -> list[str]:
-        """It has run; the ids of the pictures it showed."""
+    async def end(
+        self, result: CodeResult, end: StepEnd = "completed", error: LastError | None = None
+    ) -> list[str]:
+        """It has run, or was stopped (*end*, *error*); the ids of the pictures it showed."""
         code = self._opened()
         writes: list[Write] = [self._shelf.new_file(made, code.id)[1] for made in self._files]
-        done = self._ledger.ended([code.now(result)], "completed")
-        await self._ledger.commit(step_events(done[0], "completed"), *writes, steps=done)
+        done = self._ledger.ended([code.now(result)], end, error)
+        await self._ledger.commit(step_events(done[0], end), *writes, steps=done)
         self._open = None
         return code.images
 

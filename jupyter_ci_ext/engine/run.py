@@ -26,6 +26,7 @@ from jupyter_ci_ext.engine.ledger import (
 from jupyter_ci_ext.engine.messages import MessageWriter
 from jupyter_ci_ext.engine.shelf import Shelf
 from jupyter_ci_ext.engine.state import BROKEN_OFF, RunEvent, StepEnd, forget_expiry, move
+from jupyter_ci_ext.engine.stop import StopReason
 from jupyter_ci_ext.engine.values import (
     CodeDone,
     CodeDropped,
@@ -58,6 +59,17 @@ from jupyter_ci_ext.wire.run import (
 from jupyter_ci_ext.wire.run_step import RunStep
 
 CUT: Final = LastError(code="server_error", message="The call was cut off by the limit of tokens.")
+STOPPED: Final = LastError(
+    code="server_error",
+    message="The server was stopped while this run was in progress. What it had written until then "
+    "is kept.",
+)
+
+_STOPPED: Final[dict[StopReason, StepEnd]] = {
+    "cancelled": "cancelled",
+    "expired": "expired",
+    "shutdown": "failed",
+}
 
 
 class RunWriter:
@@ -152,8 +164,12 @@ class RunWriter:
 
     # ---- the loop's values -------------------------------------------------------------------
 
-    async def take(self, value: Value) -> None:
-        """Project one value; `Ended` and `FunctionsWanted` are for `end` and `move`."""
+    async def take(self, value: Value, stopped: StopReason | None = None) -> None:
+        """Project one value; `Ended` and `FunctionsWanted` are for `end` and `move`.
+
+        *stopped* is why the run is being stopped: code that was interrupted for it ends as the run
+        will.
+        """
         if isinstance(value, TextDelta):
             await self._messages.say(value.text)
         elif isinstance(value, RefusalDelta):
@@ -172,7 +188,11 @@ class RunWriter:
         elif isinstance(value, FilesMade):
             self._code.made(value.files)
         elif isinstance(value, CodeDone):
-            self._messages.pictures += await self._code.end(value.result)
+            end: StepEnd = "completed"
+            if stopped is not None and value.result.status == "interrupted":
+                end = _STOPPED[stopped]
+            error = STOPPED if end == "failed" else None
+            self._messages.pictures += await self._code.end(value.result, end, error)
         elif isinstance(value, CodeDropped):
             await self._code.drop(value.reason)
         elif isinstance(value, FunctionStarted):

@@ -102,7 +102,9 @@ async def test_cancelled_while_code_runs(tmp_path: Path) -> None:
         assert sessions.held == 0
         assert [f.file.filename for f in await house.store.files.of_thread(thread.id)] == ["a.txt"]
         [step] = done.steps
-        assert step.status == "completed"
+        assert step.status == "cancelled"
+        assert step.cancelled_at is not None
+        assert done.names[-3:] == ["run.cancelling", "run.step.cancelled", "run.cancelled"]
         assert step.metadata["execution"] == "interrupted"
         assert step.metadata["kept"] == "true"
         sessions.session._interrupted.clear()
