@@ -179,8 +179,12 @@ def test_pictures_reach_the_model(playbook: Playbook, newest: Client) -> None:
     ("script", "code_", "says"),
     [
         (error(401, "Incorrect API key provided: sk-of-the-upstream"), "server_error", "key"),
-        (error(429, "Slow down", retry_after=900), "rate_limit_exceeded", "900|15 min"),
-        (error(429, "You exceeded it", code="insufficient_quota"), "rate_limit_exceeded", "quota"),
+        (error(429, "Slow down", retry_after=900), "rate_limit_exceeded", "try again in 900s"),
+        (
+            error(429, "You exceeded your current quota.", code="insufficient_quota"),
+            "rate_limit_exceeded",
+            "quota",
+        ),
         (error(500, "Out of order"), "server_error", "."),
         (
             error(
@@ -301,7 +305,7 @@ def test_deletion(playbook: Playbook, newest: Client) -> None:
 
 BAD: dict[str, tuple[str, str, str | None, str | None]] = {
     "model": ("NotFound", "The model 'no-such-model' does not exist", "model_not_found", "model"),
-    "key": ("Authentication", "Incorrect API key provided: wrong", "invalid_api_key", None),
+    "key": ("Authentication", "Incorrect API key provided: wron", "invalid_api_key", None),
     "invalid_id": ("NotFound", "No assistant found with id 'invalid-assistant-id'.", None, None),
     "assistant": ("NotFound", f"No assistant found with id 'asst_{'0' * 24}'.", None, None),
     "prefix": (

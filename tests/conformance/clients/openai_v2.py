@@ -309,7 +309,7 @@ def deletion(text):
 def bad_input():
     """Calls that must be refused, by name."""
     made, thread = assistant(), threads.create()
-    other = client.with_options(api_key="wrong-key-0123456789")
+    other = openai.OpenAI(base_url=client.base_url, api_key="wrong-key-0123456789")
     return {
         "model": refused(assistant, model="no-such-model"),
         "key": refused(other.models.list),

@@ -27,7 +27,7 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", exclude_unset=True)
+        return value.model_dump(mode="json", exclude_unset=True, by_alias=True)
     if hasattr(value, "as_dict"):
         return value.as_dict()
     return value
