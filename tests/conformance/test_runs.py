@@ -189,7 +189,7 @@ def test_pictures_reach_the_model(playbook: Playbook, newest: Client) -> None:
         (
             error(
                 400,
-                "This model's maximum context length is 10 tokens.",
+                "Your messages exceed the maximum context length.",
                 code="context_length_exceeded",
             ),
             "invalid_prompt",
