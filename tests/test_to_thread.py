@@ -28,8 +28,7 @@ async def test_a_cancelled_scope_waits_until_the_work_is_done() -> None:
         done.append(True)
 
     async def cancel() -> None:
-        while not begun.is_set():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(begun.wait)
         group.cancel_scope.cancel()
         go_on.set()
 
