@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import SessionLost
 from jupyter_ci_ext.kernels.config import SessionPool
 from jupyter_ci_ext.kernels.jobs import Jobs
@@ -95,7 +95,7 @@ class Sessions:
         """Make the folders, and watch over lifetimes from now on."""
         if self._jobs.running:
             return
-        await anyio.to_thread.run_sync(self._slots.prepare)
+        await to_thread.run_sync(self._slots.prepare)
         await self._jobs.start()
         self._jobs.spawn(self._expire)
 
@@ -177,7 +177,7 @@ class Sessions:
         try:
             async with entry.lock:
                 await self._end(entry)
-                await anyio.to_thread.run_sync(self._slots.forget, key)
+                await to_thread.run_sync(self._slots.forget, key)
         finally:
             entry.users -= 1
             self._drop(entry)
@@ -231,10 +231,10 @@ class Sessions:
         spare = await self._spares.claim()
         try:
             if spare is None:
-                entry.slot = await anyio.to_thread.run_sync(self._slots.open, entry.key)
+                entry.slot = await to_thread.run_sync(self._slots.open, entry.key)
             else:
                 entry.slot = spare.slot
-                await anyio.to_thread.run_sync(self._slots.bind, spare.slot, entry.key)
+                await to_thread.run_sync(self._slots.bind, spare.slot, entry.key)
             session = self._make_session(entry, entry.slot)
             if spare is not None:
                 kernel, connection, spare = spare.kernel, spare.connection, None

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import anyio.to_thread
-
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import StoreError
 from jupyter_ci_ext.kernels import collect
 from jupyter_ci_ext.kernels.names import free_name, printable, safe_name
@@ -88,7 +87,7 @@ class Workspace:
 
     async def load(self) -> None:
         """Take stock: what is there now is not new. Called once, before any code runs."""
-        await anyio.to_thread.run_sync(self._load)
+        await to_thread.run_sync(self._load)
 
     async def stage(self, files: Sequence[StagedFile]) -> list[Path]:
         """Put *files* where the code finds them, by id and by name; returns the paths written.
@@ -100,11 +99,11 @@ class Workspace:
         if not files:
             return []
         # Not abandoned when cancelled: a thread that goes on copying could meet the next stage.
-        return await anyio.to_thread.run_sync(self._stage, list(files))
+        return await to_thread.run_sync(self._stage, list(files))
 
     async def collect(self) -> Collected:
         """Copies of the files that are new or changed since the last call."""
-        return await anyio.to_thread.run_sync(self._collect)
+        return await to_thread.run_sync(self._collect)
 
     def open_file(self, name: str) -> BinaryIO | None:
         """A file of the workspace, verified and open for reading; None if it is no plain file.
