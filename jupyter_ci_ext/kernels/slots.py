@@ -24,11 +24,15 @@ import logging
 import os
 import re
 import stat
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from jupyter_ci_ext.errors import SandboxUnavailable
+
+INCOMING_SECONDS = 86_400
+"""Age at which a copy that nobody took is removed; copies are taken as soon as they are made."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -63,6 +67,10 @@ class Slots:
         """Make the folders, and remove what processes that are gone left for nobody."""
         for folder in (self._root, self._slots, self.incoming):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for copy in self.incoming.iterdir():
+            with suppress(OSError):
+                if copy.stat().st_mtime < time.time() - INCOMING_SECONDS:
+                    copy.unlink()
         wanted = {self._target(link) for link in self._root.iterdir() if link.is_symlink()}
         wanted |= {self._merged(path) for path in list(wanted) if path is not None}
         for path in self._slots.iterdir():
