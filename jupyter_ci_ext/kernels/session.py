@@ -286,7 +286,8 @@ class Session:
 
     async def _restart(self) -> None:
         if not await self.alive() or self._kernel is None:
-            return  # the next use starts a new one
+            await self._leave()  # the next use starts a new one
+            return
         self._disconnect()
         try:
             await self._kernel.restart()
