@@ -26,19 +26,20 @@ class CodeWriter:
         self._ledger = ledger
         self._shelf = shelf
         self._open: OpenCode | None = None
+        self._result: CodeResult | None = None
         self._files: list[Made] = []
 
     @property
     def now(self) -> RunStep | None:
         """The step that is open, as it is by now."""
-        return None if self._open is None else self._open.now()
+        return None if self._open is None else self._open.now(self._result)
 
     async def start(self, started: CodeStarted) -> None:
         """The model begins to write code."""
         step = self._ledger.new_step(ToolCallsDetails())
         opened = OpenCode(step, started.id)
         await _start(self._ledger, step, opened.begin(), opened.now())
-        self._open, self._files = opened, []
+        self._open, self._result, self._files = opened, None, []
 
     async def write(self, source: str) -> None:
         """More code."""
@@ -79,11 +80,17 @@ class CodeWriter:
     async def end(self, result: CodeResult) -> list[str]:
         """It has run; the ids of the pictures it showed."""
         code = self._opened()
-        writes: list[Write] = [self._shelf.new_file(made, code.id)[1] for made in self._files]
         done = self._ledger.ended([code.now(result)], "completed")
-        await self._ledger.commit(step_events(done[0], "completed"), *writes, steps=done)
+        events = step_events(done[0], "completed")
+        await self._ledger.commit(events, *self._file_writes(code), steps=done)
         self._open = None
         return code.images
+
+    async def stop(self, result: CodeResult) -> None:
+        """It was stopped together with its run, with which its step will end."""
+        code = self._opened()
+        await self._ledger.commit([], *self._file_writes(code), steps=[code.now(result)])
+        self._result = result
 
     async def drop(self, reason: str) -> None:
         """It will not run."""
@@ -92,6 +99,9 @@ class CodeWriter:
             done = self._ledger.ended([self._open.now()], "failed", error)
             await self._ledger.commit(step_events(done[0], "failed"), steps=done)
             self._open = None
+
+    def _file_writes(self, code: OpenCode) -> list[Write]:
+        return [self._shelf.new_file(made, code.id)[1] for made in self._files]
 
     def _opened(self) -> OpenCode:
         if self._open is None:
@@ -116,7 +126,7 @@ class FunctionWriter:
         if self._open is not None:
             return self._open.now()
         for step in self._ledger.steps.values():
-            if step.status == "in_progress" and step.type == "tool_calls":
+            if step.status == "in_progress" and _calls_functions(step):
                 return step
         return None
 
@@ -160,6 +170,13 @@ class FunctionWriter:
     async def _say(self, functions: OpenFunctions, delta: WireObject) -> None:
         half = (functions.id, lambda: update_step(functions.now()))
         await self._ledger.journal.say(f"{STEP}.delta", "", lambda _: dump(delta), half=half)
+
+
+def _calls_functions(step: RunStep) -> bool:
+    details = step.step_details
+    return isinstance(details, ToolCallsDetails) and any(
+        isinstance(call, FunctionToolCall) for call in details.tool_calls
+    )
 
 
 async def _start(ledger: Ledger, step: RunStep, delta: WireObject, stored: RunStep) -> None:

@@ -29,6 +29,7 @@ from jupyter_ci_ext.engine.state import BROKEN_OFF, RunEvent, StepEnd, forget_ex
 from jupyter_ci_ext.engine.values import (
     CodeDone,
     CodeDropped,
+    CodeStopped,
     FilesMade,
     FunctionsWanted,
     Logs,
@@ -173,6 +174,8 @@ class RunWriter:
             self._code.made(value.files)
         elif isinstance(value, CodeDone):
             self._messages.pictures += await self._code.end(value.result)
+        elif isinstance(value, CodeStopped):
+            await self._code.stop(value.result)
         elif isinstance(value, CodeDropped):
             await self._code.drop(value.reason)
         elif isinstance(value, FunctionStarted):

@@ -124,7 +124,7 @@ class OutputBuffer:
             self._held = dataclasses.replace(held, data=output.data, metadata=output.metadata)
             return
         self._follow()
-        size = len(json.dumps(output.data, default=str))
+        size = sum(map(_size, output.data.values()))
         if size <= self._display_left:
             self._display_left -= size
             self._held = output
@@ -132,6 +132,10 @@ class OutputBuffer:
             self._display_dropped = True
             note = DISPLAYS_LEFT_OUT.format(limit=self._display_limit)
             self._ready.append(StreamText("stderr", note))
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, str) else len(json.dumps(value, default=str))
 
 
 def _join(queue: deque[Output] | deque[StreamText], text: StreamText) -> None:

@@ -6,6 +6,7 @@ not shaped as the messaging protocol says is taken for no output at all.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,7 +76,27 @@ def from_message(
     if not isinstance(content, dict):
         return None
     convert = _CONVERT.get(msg_type)
-    return convert(content) if convert else None
+    return convert(_storable(content)) if convert else None
+
+
+def _storable(content: dict[str, Any]) -> dict[str, Any]:
+    """*content* without lone surrogates, which JSON can carry but neither UTF-8 nor a database."""
+    if _encodes(content):
+        return content
+    text = json.dumps(content, ensure_ascii=False, default=str)
+    cleaned: dict[str, Any] = json.loads(text.encode("utf-8", "replace"))
+    return cleaned
+
+
+def _encodes(value: object) -> bool:
+    if isinstance(value, str):
+        try:
+            return value.isascii() or bool(value.encode())
+        except UnicodeEncodeError:
+            return False
+    if isinstance(value, dict):
+        return all(_encodes(key) and _encodes(inner) for key, inner in value.items())
+    return all(map(_encodes, value)) if isinstance(value, list) else True
 
 
 def _stream(content: dict[str, Any]) -> StreamText | None:

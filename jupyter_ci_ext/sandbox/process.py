@@ -177,12 +177,11 @@ class Sandboxed:
                     resource.prlimit(self.init_pid, number, (value, value))
         else:
             self.init_pid = self.process.pid
-        if self._start.connection is not None:
-            group = cgroups.create(self._start.policy)
-            if group is not None and group.add(self.init_pid):
-                self._group = group
-            elif group is not None:
-                group.remove()
+        group = cgroups.create(self._start.policy)
+        if group is not None and group.add(self.init_pid):
+            self._group = group
+        elif group is not None:
+            group.remove()
         with contextlib.suppress(BrokenPipeError):  # the report, or its absence, says why
             os.write(self._pipes.get("admit", self._life_fd), b"x")
 

@@ -103,6 +103,11 @@ class SandboxProvisioner(LocalProvisioner):
         launch = kwargs.pop("sandbox", None)
         report = await probe(self.policy)
         plan = report.check()
+        if plan.level == 1:
+            self.log.warning(
+                "The code of this kernel is NOT isolated: it can read and change every file of this "
+                "user and reach the network. c.Sandbox.minimum_level = 1 allows that."
+            )
         await asyncio.to_thread(rundir.sweep)
         if launch is not None:
             if not launch.workspace.is_dir():
@@ -239,6 +244,8 @@ class SandboxProvisioner(LocalProvisioner):
         # the socket it comes on for good.
         context = zmq.asyncio.Context()
         context.setsockopt(zmq.MAXMSGSIZE, self.policy.message_bytes)
+        # ... and how many of them wait in memory for a server that is slower than its kernel.
+        context.setsockopt(zmq.RCVHWM, 16)
         manager.context = context
         manager._created_context = True
 

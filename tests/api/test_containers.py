@@ -123,7 +123,7 @@ async def test_a_thread_and_its_container(client, jp_serverapp, jp_fetch) -> Non
         code = "```python\nopen('made.txt', 'w').write('by code')\n```"
         thread = await beta.threads.create(messages=[{"role": "user", "content": code}])
         run = await beta.threads.runs.create_and_poll(
-            thread.id, assistant_id=assistant.id, poll_interval_ms=50
+            thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=50
         )
         assert run.status == "completed"
         [container] = (await openai.containers.list(name=thread.id)).data

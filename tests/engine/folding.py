@@ -74,7 +74,7 @@ def check_stream(events: list[tuple[str, JSON]], *, resumed: bool = False) -> No
                 for call in data["step_details"].get("tool_calls", []):
                     if call["type"] == "function":  # outputs come without a delta
                         call["function"]["output"] = None
-                assert details == data["step_details"]
+                assert details == data["step_details"], (details, data["step_details"])
         elif name == "thread.message.created":
             assert open_message is None, "one message at a time"
             open_message = data["id"]

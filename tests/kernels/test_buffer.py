@@ -98,10 +98,10 @@ def test_a_flood_nobody_reads_costs_little_memory() -> None:
 
 
 def test_displays_over_the_limit_are_left_out_with_one_note() -> None:
-    got = passed_on(*[figure("x" * 100) for _ in range(9)], display_limit=300)
+    got = passed_on(*[figure("x" * 100) for _ in range(9)], display_limit=250)
     assert [type(part) for part in got] == [DisplayData, DisplayData, StreamText]
     assert isinstance(got[-1], StreamText)
-    assert "300 bytes" in got[-1].text
+    assert "250 bytes" in got[-1].text
 
 
 def test_an_animation_leaves_its_last_picture() -> None:

@@ -63,6 +63,14 @@ def test_messages_of_no_shape_are_no_output(msg_type: str, content: object) -> N
     assert from_message(msg_type, content) in (None, ClearOutput())
 
 
+def test_text_that_no_database_takes_is_replaced() -> None:
+    assert from_message("stream", {"name": "stdout", "text": "a\ud800b"}) == StreamText(
+        "stdout", "a?b"
+    )
+    shown = from_message("display_data", {"data": {"x/y": {"deep": ["\udfff"]}}, "metadata": {}})
+    assert shown == DisplayData({"x/y": {"deep": ["?"]}})
+
+
 def test_an_error_without_parts_is_still_an_error() -> None:
     assert from_message("error", {"traceback": 3}) == ErrorOutput("", "", "")
 

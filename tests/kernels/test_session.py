@@ -438,4 +438,3 @@ def limit(session: Session, seconds: float) -> Iterator[None]:
         yield
     finally:
         session._policy = policy
-

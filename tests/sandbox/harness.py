@@ -1,6 +1,6 @@
 """Sets up a host full of things that must stay untouched, and lets the cases loose on it.
 
-``python -m tests.sandbox.harness LEVEL`` does it in a process of its own, as whoever runs it, and prints
+``python -m tests.sandbox.harness LEVEL [GROUP...]`` does it in a process of its own, as whoever runs it, and prints
 the result as JSON: so the same table is tried as root and as an ordinary user.
 """
 
@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,9 @@ class Answer:
 class Kernel:
     """A kernel in a sandbox and a client on it."""
 
-    def __init__(self, manager: AsyncKernelManager, client: AsyncKernelClient, workspace: Path) -> None:
+    def __init__(
+        self, manager: AsyncKernelManager, client: AsyncKernelClient, workspace: Path
+    ) -> None:
         self.manager = manager
         self.client = client
         self.workspace = workspace
@@ -69,7 +71,9 @@ class Kernel:
             elif "data" in content:
                 answer.data.append(content["data"])
 
-        reply = await self.client.execute_interactive(code, timeout=timeout, output_hook=take)
+        reply = await self.client.execute_interactive(
+            code, timeout=timeout, output_hook=take, allow_stdin=False
+        )
         answer.status = reply["content"]["status"]
         return answer
 
@@ -83,12 +87,16 @@ class Kernel:
 
 
 @contextlib.asynccontextmanager
-async def kernel(workspace: Path | None = None, connect: bool = True, **traits: Any) -> AsyncIterator[Kernel]:
+async def kernel(
+    workspace: Path | None = None, connect: bool = True, **traits: Any
+) -> AsyncIterator[Kernel]:
     """Start a kernel with these traits of ``Sandbox``; everything is gone afterwards."""
     with contextlib.ExitStack() as stack:
         if workspace is None:
             workspace = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        manager = AsyncKernelManager(kernel_name="code-interpreter", config=Config({"Sandbox": traits}))
+        manager = AsyncKernelManager(
+            kernel_name="code-interpreter", config=Config({"Sandbox": traits})
+        )
         await manager.start_kernel(sandbox=Launch(workspace))
         client = manager.client(context=manager.context)
         try:
@@ -183,23 +191,26 @@ def prepared_host() -> Iterator[tuple[dict[str, Any], Listeners]]:
         }
         listeners = Listeners(folder)
         try:
-            yield {
-                **{key: str(path) for key, path in secrets.items()},
-                "home": str(folder / "home"),
-                "runtime": str(folder / "runtime"),
-                "read_only": str(folder / "read_only"),
-                "victim": str(victim),
-                "site": str(Path(sys.modules["zmq"].__file__ or "").parent.parent),
-                "server": os.getpid(),
-                "uid": os.getuid(),
-                "machine": platform.machine(),
-                "tcp": listeners.tcp,
-                "udp": listeners.udp,
-                "unix": listeners.unix,
-                "dgram": listeners.dgram,
-                "abstract": listeners.abstract,
-                "address": _own_address(),
-            }, listeners
+            yield (
+                {
+                    **{key: str(path) for key, path in secrets.items()},
+                    "home": str(folder / "home"),
+                    "runtime": str(folder / "runtime"),
+                    "read_only": str(folder / "read_only"),
+                    "victim": str(victim),
+                    "site": str(Path(sys.modules["zmq"].__file__ or "").parent.parent),
+                    "server": os.getpid(),
+                    "uid": os.getuid(),
+                    "machine": platform.machine(),
+                    "tcp": listeners.tcp,
+                    "udp": listeners.udp,
+                    "unix": listeners.unix,
+                    "dgram": listeners.dgram,
+                    "abstract": listeners.abstract,
+                    "address": _own_address(),
+                },
+                listeners,
+            )
         finally:
             listeners.close()
 
@@ -214,12 +225,16 @@ def _own_address() -> str:
             return "127.0.0.1"
 
 
-async def try_all(level: int) -> dict[str, Any]:
-    """Run every case of a level in one kernel; results by case, and what was touched."""
+async def try_all(level: int, groups: Sequence[str] = ()) -> dict[str, Any]:
+    """Run every case of a level (or of some groups) in one kernel; results, and what was touched."""
     with prepared_host() as (told, listeners):
         before = _state(told)
         workspace = Path(told["read_only"]).parent / "workspace"
-        traits = {"maximum_level": level, "minimum_level": level, "read_only_paths": [told["read_only"]]}
+        traits = {
+            "maximum_level": level,
+            "minimum_level": level,
+            "read_only_paths": [told["read_only"]],
+        }
         results: dict[str, Any] = {}
         async with kernel(workspace, **traits) as running:
             told |= {
@@ -230,7 +245,7 @@ async def try_all(level: int) -> dict[str, Any]:
             numbers = NUMBERS[platform.machine()]
             await running.run(f"T = {told!r}\nNR = {numbers!r}\n{PRELUDE}")
             for case in CASES:
-                if level in case.levels:
+                if case.group in groups if groups else level in case.levels:
                     body = "".join(f"    {line}\n" for line in case.code.splitlines())
                     code = f"def case():\n{body}\nprint(json.dumps(run_case(case)))"
                     answer = await running.run(code)
@@ -262,4 +277,4 @@ def _state(told: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(try_all(int(sys.argv[1])))))
+    print(json.dumps(asyncio.run(try_all(int(sys.argv[1]), sys.argv[2:]))))

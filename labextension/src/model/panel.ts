@@ -338,6 +338,15 @@ export class PanelModel implements IDisposable {
       this._remember({ thread: id });
       this._changed.emit();
     });
+    // A kernel is started for the first code of a run, and is idle again after the last.
+    let executing = false;
+    thread.changed.connect(() => {
+      const now = Object.keys(thread.conversation.progress).length > 0;
+      if (now !== executing) {
+        executing = now;
+        void this.session.refresh().catch(() => undefined);
+      }
+    });
     thread.runChanged.connect(() => {
       void this.session.refresh().catch(() => undefined);
       this._changed.emit();

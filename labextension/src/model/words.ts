@@ -27,8 +27,16 @@ export interface INotice {
   deeds: Deed[];
 }
 
-/** What to say about a run that did not complete; null for one that did or goes on. */
-export function noticeOfRun(run: Run, trans: TranslationBundle): INotice | null {
+/**
+ * What to say about a run that did not complete; null for one that did or goes on.
+ *
+ * @param alive - whether the thread has a live session; null where that is not known
+ */
+export function noticeOfRun(
+  run: Run,
+  trans: TranslationBundle,
+  alive: boolean | null = null
+): INotice | null {
   switch (run.status) {
     case 'failed':
       return noticeOfFailure(
@@ -56,8 +64,13 @@ export function noticeOfRun(run: Run, trans: TranslationBundle): INotice | null 
       return {
         tone: 'info',
         title: trans.__('Stopped.'),
-        text: run.last_error?.message ?? '',
-        details: '',
+        text:
+          alive === null
+            ? trans.__('Files are kept.')
+            : alive
+              ? trans.__('Variables and files are kept.')
+              : trans.__('Files are kept; there are no variables.'),
+        details: run.last_error?.message ?? '',
         deeds: ['retry']
       };
     default:

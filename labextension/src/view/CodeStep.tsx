@@ -66,7 +66,7 @@ export const CodeStep = React.memo(
         {shown && (
           <>
             <FoldedCode code={input} whole={isActive(part)} />
-            <Outputs outputs={outputs} />
+            <Outputs outputs={outputs} active={isActive(part)} />
             {part.outcome.reason !== '' && part.outcome.state !== 'done' && (
               <p className="jp-CIStep-reason">{part.outcome.reason}</p>
             )}

@@ -13,11 +13,12 @@ import { useServices } from './services';
 
 export const Outputs = React.memo(function Outputs(props: {
   outputs: readonly Output[];
+  active: boolean;
 }): JSX.Element {
   return (
     <>
       {props.outputs.map((output, at) => (
-        <OneOutput key={at} output={output} />
+        <OneOutput key={at} output={output} active={props.active} />
       ))}
     </>
   );
@@ -25,11 +26,14 @@ export const Outputs = React.memo(function Outputs(props: {
 
 const OneOutput = React.memo(function OneOutput(props: {
   output: Output;
+  active: boolean;
 }): JSX.Element | null {
   const { output } = props;
   switch (output.type) {
     case 'logs':
-      return output.logs === '' ? null : <Logs text={output.logs} />;
+      return output.logs === '' ? null : (
+        <Logs text={output.logs} active={props.active} />
+      );
     case 'image':
       return <FileImage id={output.image.file_id} />;
     case 'display_data':
@@ -39,8 +43,8 @@ const OneOutput = React.memo(function OneOutput(props: {
   }
 });
 
-/** Printed text, folded in the middle when it is long. */
-function Logs(props: { text: string }): JSX.Element {
+/** Printed text: its end while it is being printed, then folded in the middle when it is long. */
+function Logs(props: { text: string; active: boolean }): JSX.Element {
   const { model, trans } = useServices();
   const [whole, setWhole] = React.useState(false);
   const lines = model.preferences.foldOutputAfter;
@@ -48,10 +52,12 @@ function Logs(props: { text: string }): JSX.Element {
   const folded =
     whole || lines <= 0
       ? { head: text, tail: '', hidden: 0 }
-      : fold(text, Math.ceil(lines / 2), Math.floor(lines / 2));
+      : props.active
+        ? fold(text, 0, lines)
+        : fold(text, Math.ceil(lines / 2), Math.floor(lines / 2));
   return (
-    <div className="jp-CILogs">
-      <Safe format="text" source={folded.head} />
+    <div className="jp-CILogs" data-whole={whole}>
+      {folded.head !== '' && <Safe format="text" source={folded.head} />}
       {folded.hidden > 0 && (
         <>
           <button className="jp-CIMore" onClick={() => setWhole(true)}>

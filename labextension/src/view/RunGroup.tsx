@@ -24,14 +24,15 @@ export function RunGroup(props: {
   thread: ThreadModel;
   isLast: boolean;
 }): JSX.Element {
-  const { trans } = useServices();
+  const { model, trans } = useServices();
   const { item, thread, isLast } = props;
   const { run, parts } = item;
   const shown = shownImages(parts);
   const files = filesOf(
     parts.flatMap(part => (part.kind === 'text' ? [part.message] : []))
   ).filter(id => !shown.has(id));
-  const notice = run && noticeOfRun(run, trans);
+  const notice =
+    run && noticeOfRun(run, trans, isLast ? model.session.isAlive : null);
   return (
     <div className="jp-CIRun" data-status={run?.status}>
       {parts.map(part => {

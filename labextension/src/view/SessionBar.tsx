@@ -99,7 +99,14 @@ function Usage({ usage }: { usage: IUsage }): JSX.Element {
           {limit !== null && (
             <Meter part={used / limit} label={trans.__('Memory')} />
           )}
-          {limit === null ? bytes(used) : bytesOf(used, limit)}
+          {limit === null ? (
+            bytes(used)
+          ) : (
+            <>
+              <span className="jp-CIWide">{bytesOf(used, limit)}</span>
+              <span className="jp-CINarrow">{bytes(used)}</span>
+            </>
+          )}
         </span>
       )}
       {cpu !== null && cpu >= 20 && (
@@ -115,6 +122,7 @@ function Idle({ session }: { session: ISession | null }): JSX.Element {
   const { model, trans } = useServices();
   const now = useNow(20000, session !== null);
   let text = trans.__('no session yet');
+  let short = '';
   if (session?.state === 'starting') {
     text = trans.__('starting');
   } else if (session?.state === 'busy') {
@@ -122,12 +130,20 @@ function Idle({ session }: { session: ISession | null }): JSX.Element {
   } else if (session?.expires_at) {
     const minutes = Math.max(0, Math.ceil((session.expires_at - now / 1000) / 60));
     text = trans.__('%1 min idle left', minutes);
+    short = trans.__('%1 min left', minutes);
   } else if (session !== null) {
     text = session.state;
+  } else if (model.thread.busy) {
+    text = '';
   } else if (model.session.gone !== '' || !model.thread.isEmpty) {
     text = trans.__('session closed');
   }
-  return <span className="jp-CISession-idle">{text}</span>;
+  return (
+    <span className="jp-CISession-idle" title={text}>
+      <span className={short && 'jp-CIWide'}>{text}</span>
+      {short && <span className="jp-CINarrow">{short}</span>}
+    </span>
+  );
 }
 
 /** Every layer in force and what it means; the figures; what can be done. */
@@ -237,6 +253,24 @@ function meaningOf(layer: string, trans: TranslationBundle): string {
     [/cap|privs?/i, trans.__('it cannot gain rights')]
   ];
   return known.find(([pattern]) => pattern.test(layer))?.[1] ?? '';
+}
+
+/** Warns while code runs close to its memory limit. */
+export function NearLimit(): JSX.Element | null {
+  const { model, trans } = useServices();
+  useSignals(model.session.changed);
+  const { session } = model.session;
+  const { memory_bytes: used = null, memory_limit_bytes: limit = null } =
+    session?.usage ?? {};
+  if (session?.state !== 'busy' || !used || !limit || used < limit * 0.85) {
+    return null;
+  }
+  return (
+    <div className="jp-CINotice" data-tone="warning" role="note">
+      <b>{trans.__('Memory is close to its limit.')}</b>{' '}
+      {trans.__('At %1 the code is stopped; your files stay.', bytes(limit))}
+    </div>
+  );
 }
 
 /** Says that a session was closed, and what that means. */
