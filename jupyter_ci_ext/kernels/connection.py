@@ -90,7 +90,9 @@ class ZmqTransport(Transport):
 
     def send(self, channel: Channel, msg_type: str, content: dict[str, Any]) -> str:
         message = self._session.msg(msg_type, content)
-        self._session.send(self._streams[channel].socket, message)
+        # Through the stream, not its socket: a send on that can swallow the one sign there is of
+        # a message that came in, which the stream would then never see.
+        self._session.send(self._streams[channel], message)
         return str(message["header"]["msg_id"])
 
     async def lost(self) -> str | None:

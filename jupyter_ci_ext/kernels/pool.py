@@ -78,19 +78,20 @@ class Sessions:
         self.folders = Folders(self._slots)
         """The workspaces, for looking only."""
         self._jobs = Jobs()
+        self._changed = asyncio.Event()
         self.limits = SessionLimits(self._policy.memory, config.idle_timeout)
         """What a session may take at most."""
         self._spares = Spares(
             self._slots,
             self._launcher.start,
             self._jobs,
+            changed=self._changed.set,
             count=config.warm_spares,
             preload=config.preload,
             start_timeout=config.start_timeout,
         )
         self._entries: dict[str, _Entry] = {}
         self._queue: deque[tuple[str, asyncio.Event]] = deque()
-        self._changed = asyncio.Event()
         self._last_use = time.time()
         self._log = log
 
