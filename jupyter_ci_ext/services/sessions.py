@@ -92,7 +92,8 @@ class SessionsService:
 def _shown(live: LiveSession) -> PanelSession:
     return PanelSession(
         thread_id=live.key,
-        id=container_id(live.key),
+        id=live.id,
+        container_id=container_id(live.key),
         kernel_id=live.kernel_id,
         state=live.state,
         created_at=int(live.created_at),

@@ -129,7 +129,7 @@ async def test_a_thread_and_its_container(client, jp_serverapp, jp_fetch) -> Non
         [container] = (await openai.containers.list(name=thread.id)).data
         assert (container.name, container.status) == (thread.id, "running")
         reply = await jp_fetch("code-interpreter", "sessions", thread.id)
-        assert json.loads(reply.body)["id"] == container.id
+        assert json.loads(reply.body)["container_id"] == container.id
         [file] = (await openai.containers.files.list(container.id)).data
         assert file.path == "/mnt/data/made.txt"
         for action, status in (("interrupt", 200), ("restart", 200)):
@@ -142,6 +142,20 @@ async def test_a_thread_and_its_container(client, jp_serverapp, jp_fetch) -> Non
         assert container.status == "expired"
         content = await openai.containers.files.content.retrieve(file.id, container_id=container.id)
         assert content.content == b"by code"
+        late = await openai.containers.files.create(container.id, file=("late.txt", b"late"))
+        assert (await openai.containers.retrieve(container.id)).status == "expired"
+        reply = await jp_fetch(
+            f"openai/v1/containers/{container.id}/restart",
+            method="POST",
+            body="{}",
+            request_timeout=60,
+        )
+        body = json.loads(reply.body)
+        assert body["status"] == "running"
+        code = "text = open('late.txt').read(); open('late.txt', 'w').write(text + '+')"
+        await execute(jp_serverapp, body["kernel_id"], code)
+        changed = await openai.containers.files.retrieve(late.id, container_id=container.id)
+        assert (changed.bytes, changed.source) == (5, "user")
 
 
 async def test_a_download_may_do_nothing_in_a_browser(client, jp_fetch) -> None:
