@@ -145,6 +145,10 @@ class Interpreter:
             if isinstance(value, Logs):
                 logs.append(value.text)
             yield value
+        if end.status in ("timeout", "lost") and end.reason:
+            # The model is told by the result; people and programs see it where output would be.
+            for said in cell.say(f"[{end.reason}]\n"):
+                yield said
         if made:
             yield FilesMade(tuple(made))
         text = result_text(

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from jupyter_client.session import Session as MessageSession
 
 from jupyter_ci_ext.errors import SessionLost
-from jupyter_ci_ext.kernels.outputs import ClearOutput, Output, from_message
+from jupyter_ci_ext.kernels.outputs import ClearOutput, Output, StreamText, from_message
 
 Channel = Literal["shell", "iopub", "control"]
 Message = dict[str, Any]
@@ -38,6 +38,7 @@ RETRY = 1.0
 
 GONE = "The kernel was shut down."
 RESTARTED = "The kernel was restarted."
+OUTPUT_LOST = "[output was lost: a message was too large, or too many came at once]\n"
 GOING = "The kernel was shut down or restarted by somebody else."
 
 
@@ -242,6 +243,7 @@ class Connection:
         if not request.done.done():
             if request.reply is not None and time.monotonic() - request.heard > IDLE_GRACE:
                 self._transport.reopen_iopub()
+                request.take(StreamText("stderr", OUTPUT_LOST))
                 request.idle = True
                 self._settle(request)
                 return True

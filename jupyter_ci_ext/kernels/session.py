@@ -245,7 +245,9 @@ class Session:
     async def restart(self) -> None:
         """Throw all variables away; the kernel keeps its id, so consoles stay attached."""
         await self.interrupt()
-        await self._jobs.finish(self._restart)
+        await self.settle()
+        self._opening = self._jobs.spawn(self._restart)
+        await asyncio.shield(self._opening)
 
     async def close(self) -> None:
         """End the kernel, and with it what it runs; files stay. May be called twice."""

@@ -72,9 +72,11 @@ def _meaning(
 ) -> tuple[LLMErrorKind, str, float | None]:
     if isinstance(error, openai.APIStatusError):
         return _status(error, at, model)
-    if isinstance(error, openai.APITimeoutError):
+    # In a stream, older clients let the errors of their transport through: known by name.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"APITimeoutError", "TimeoutException"}:
         return "timeout", _timeout(error, at), None
-    if isinstance(error, openai.APIConnectionError):
+    if names & {"APIConnectionError", "TransportError"}:
         if began:
             return "connection", f"The model server at {at.host} broke off in its answer.", None
         cause = str(error.__cause__ or "").strip()
@@ -119,7 +121,10 @@ def _status(
     if status == 429:
         if _QUOTA.search(code) or _QUOTA.search(words):
             return "quota", words, None
-        return "rate_limit", words, _retry_after(error, words)
+        wait = _retry_after(error, words)
+        if wait and not _TRY_AGAIN.search(words):
+            words = f"{words.rstrip('.')}. Please try again in {wait:g}s."
+        return "rate_limit", words, wait
     if status in (408, 504):
         return "timeout", f"{where} did not answer in time: {words}", None
     if status >= 500:
