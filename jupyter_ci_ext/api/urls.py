@@ -7,6 +7,7 @@ Paths of `API` are below ``{server}/openai/v1`` and, the same, below ``{server}/
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from jupyter_server.utils import url_path_join
@@ -18,6 +19,7 @@ from .assistants import (
     AssistantsHandler,
 )
 from .base import BaseHandler, NotFoundHandler
+from .description import DescriptionHandler
 from .extension import (
     ImportFileHandler,
     InterruptHandler,
@@ -104,6 +106,7 @@ API: Final = (
     Route("/uploads/{upload_id}/cancel", CancelUploadHandler),
     Route("/models", ModelsHandler),
     Route("/models/{model}", ModelHandler),
+    Route("/openapi.json", DescriptionHandler),
 )
 
 
@@ -120,13 +123,26 @@ EXTENSION: Final = (
 )
 
 
+def addresses() -> Iterator[tuple[str, type[BaseHandler]]]:
+    """Every path below the server, as it is described, and its handler."""
+    yield from ((f"/{API_ROOT}/v1{route.path}", route.handler) for route in API)
+    yield from ((f"/{EXTENSION_ROOT}{route.path}", route.handler) for route in EXTENSION)
+
+
 def rules(base_url: str, api: ApiSettings, rooms: Rooms) -> list[tuple[str, type, dict[str, Any]]]:
     """The table as tornado's rules; what it does not name is told so in the API's shape."""
     found: list[tuple[str, type, dict[str, Any]]] = []
     for root, version, table in ((API_ROOT, "(?:/v1)?", API), (EXTENSION_ROOT, "", EXTENSION)):
         for route in table:
             pattern = re.escape(url_path_join(base_url, root)) + version + _pattern(route.path)
-            kwargs = {"api": api, "rooms": rooms, "beta": route.beta, "v1_only": route.v1_only}
+            kwargs: dict[str, Any] = {
+                "api": api,
+                "rooms": rooms,
+                "beta": route.beta,
+                "v1_only": route.v1_only,
+            }
+            if route.handler is DescriptionHandler:
+                kwargs["addresses"] = addresses
             found.append((pattern, route.handler, kwargs))
     found.append((address_pattern(base_url), NotFoundHandler, {"api": api}))
     return found

@@ -8,7 +8,6 @@ from jupyter_ci_ext.engine.journal import Event, Write
 from jupyter_ci_ext.engine.ledger import STEP, Ledger, step_events, update_step
 from jupyter_ci_ext.engine.opened import OpenCode, OpenFunctions
 from jupyter_ci_ext.engine.shelf import Shelf
-from jupyter_ci_ext.engine.state import StepEnd
 from jupyter_ci_ext.engine.values import CodeResult, Logs, Made, Picture, Rich
 from jupyter_ci_ext.llm.base import CodeStarted, FunctionDelta, FunctionStarted
 from jupyter_ci_ext.wire.common import LastError, WireObject, dump
@@ -27,19 +26,20 @@ class CodeWriter:
         self._ledger = ledger
         self._shelf = shelf
         self._open: OpenCode | None = None
+        self._result: CodeResult | None = None
         self._files: list[Made] = []
 
     @property
     def now(self) -> RunStep | None:
         """The step that is open, as it is by now."""
-        return None if self._open is None else self._open.now()
+        return None if self._open is None else self._open.now(self._result)
 
     async def start(self, started: CodeStarted) -> None:
         """The model begins to write code."""
         step = self._ledger.new_step(ToolCallsDetails())
         opened = OpenCode(step, started.id)
         await _start(self._ledger, step, opened.begin(), opened.now())
-        self._open, self._files = opened, []
+        self._open, self._result, self._files = opened, None, []
 
     async def write(self, source: str) -> None:
         """More code."""
@@ -77,16 +77,20 @@ class CodeWriter:
         """Files it wrote; they are stored with its end."""
         self._files += files
 
-    async def end(
-        self, result: CodeResult, end: StepEnd = "completed", error: LastError | None = None
-    ) -> list[str]:
-        """It has run, or was stopped (*end*, *error*); the ids of the pictures it showed."""
+    async def end(self, result: CodeResult) -> list[str]:
+        """It has run; the ids of the pictures it showed."""
         code = self._opened()
-        writes: list[Write] = [self._shelf.new_file(made, code.id)[1] for made in self._files]
-        done = self._ledger.ended([code.now(result)], end, error)
-        await self._ledger.commit(step_events(done[0], end), *writes, steps=done)
+        done = self._ledger.ended([code.now(result)], "completed")
+        events = step_events(done[0], "completed")
+        await self._ledger.commit(events, *self._file_writes(code), steps=done)
         self._open = None
         return code.images
+
+    async def stop(self, result: CodeResult) -> None:
+        """It was stopped together with its run, with which its step will end."""
+        code = self._opened()
+        await self._ledger.commit([], *self._file_writes(code), steps=[code.now(result)])
+        self._result = result
 
     async def drop(self, reason: str) -> None:
         """It will not run."""
@@ -95,6 +99,9 @@ class CodeWriter:
             done = self._ledger.ended([self._open.now()], "failed", error)
             await self._ledger.commit(step_events(done[0], "failed"), steps=done)
             self._open = None
+
+    def _file_writes(self, code: OpenCode) -> list[Write]:
+        return [self._shelf.new_file(made, code.id)[1] for made in self._files]
 
     def _opened(self) -> OpenCode:
         if self._open is None:

@@ -20,7 +20,7 @@ from jupyter_ci_ext.engine.interpreter import Interpreter, SessionSource
 from jupyter_ci_ext.engine.journal import Journal
 from jupyter_ci_ext.engine.ledger import Ledger
 from jupyter_ci_ext.engine.limits import RunLimits
-from jupyter_ci_ext.engine.run import STOPPED, RunWriter
+from jupyter_ci_ext.engine.run import RunWriter
 from jupyter_ci_ext.engine.shelf import Shelf
 from jupyter_ci_ext.engine.state import allowed, is_over
 from jupyter_ci_ext.engine.stop import Stop, either
@@ -41,6 +41,9 @@ from jupyter_ci_ext.wire.message import IncompleteReason
 from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.run_step import RunStep
 
+STOPPED: Final = (
+    "The server was stopped while this run was in progress. What it had written until then is kept."
+)
 FILTERED: Final = "The model's server broke the answer off: its content filter refused it."
 CRASHED: Final = (
     "The run failed because of an error in the server itself; its log tells more. "
@@ -208,7 +211,7 @@ class LiveRun:
                     elif isinstance(value, FunctionsWanted):
                         wanted = value
                     else:
-                        await self._writer.take(value, self._stop.reason)
+                        await self._writer.take(value)
         except NotFound as error:
             if await self._store.runs.get(self.run.id) is None:
                 raise
@@ -252,7 +255,8 @@ class LiveRun:
         elif self._stop.reason == "expired":
             await self._writer.end("expire")
         else:
-            await self._writer.end("fail", error=STOPPED)
+            error = LastError(code="server_error", message=STOPPED)
+            await self._writer.end("fail", error=error)
 
     async def _fail(self, error: LastError) -> None:
         """End the run after a failure of ours, however long the store refuses to take that."""

@@ -26,10 +26,10 @@ from jupyter_ci_ext.engine.ledger import (
 from jupyter_ci_ext.engine.messages import MessageWriter
 from jupyter_ci_ext.engine.shelf import Shelf
 from jupyter_ci_ext.engine.state import BROKEN_OFF, RunEvent, StepEnd, forget_expiry, move
-from jupyter_ci_ext.engine.stop import StopReason
 from jupyter_ci_ext.engine.values import (
     CodeDone,
     CodeDropped,
+    CodeStopped,
     FilesMade,
     FunctionsWanted,
     Logs,
@@ -59,17 +59,6 @@ from jupyter_ci_ext.wire.run import (
 from jupyter_ci_ext.wire.run_step import RunStep
 
 CUT: Final = LastError(code="server_error", message="The call was cut off by the limit of tokens.")
-STOPPED: Final = LastError(
-    code="server_error",
-    message="The server was stopped while this run was in progress. What it had written until then "
-    "is kept.",
-)
-
-_STOPPED: Final[dict[StopReason, StepEnd]] = {
-    "cancelled": "cancelled",
-    "expired": "expired",
-    "shutdown": "failed",
-}
 
 
 class RunWriter:
@@ -164,12 +153,8 @@ class RunWriter:
 
     # ---- the loop's values -------------------------------------------------------------------
 
-    async def take(self, value: Value, stopped: StopReason | None = None) -> None:
-        """Project one value; `Ended` and `FunctionsWanted` are for `end` and `move`.
-
-        *stopped* is why the run is being stopped: code that was interrupted for it ends as the run
-        will.
-        """
+    async def take(self, value: Value) -> None:
+        """Project one value; `Ended` and `FunctionsWanted` are for `end` and `move`."""
         if isinstance(value, TextDelta):
             await self._messages.say(value.text)
         elif isinstance(value, RefusalDelta):
@@ -188,11 +173,9 @@ class RunWriter:
         elif isinstance(value, FilesMade):
             self._code.made(value.files)
         elif isinstance(value, CodeDone):
-            end: StepEnd = "completed"
-            if stopped is not None and value.result.status == "interrupted":
-                end = _STOPPED[stopped]
-            error = STOPPED if end == "failed" else None
-            self._messages.pictures += await self._code.end(value.result, end, error)
+            self._messages.pictures += await self._code.end(value.result)
+        elif isinstance(value, CodeStopped):
+            await self._code.stop(value.result)
         elif isinstance(value, CodeDropped):
             await self._code.drop(value.reason)
         elif isinstance(value, FunctionStarted):

@@ -86,8 +86,8 @@ async def attend(
 ) -> AsyncGenerator[T, None]:
     """The items of *items* as they come, under the eyes of *stop*.
 
-    Without *interrupt*, *items* is closed when somebody asks to stop, and nothing more comes. With it,
-    it is awaited, and *items* go on to their own end; should it raise, they are closed as well.
+    Without *interrupt*, *items* is closed when somebody asks to stop, and no more comes than what has
+    come by then. With it, it is awaited, and *items* go on to their own end; should it raise, they are closed as well.
     """
     attended = _Attended(items)
     reader = asyncio.ensure_future(attended.read())
@@ -106,9 +106,7 @@ async def attend(
             return
         reader.cancel()
         await asyncio.wait({reader})
-        while not attended.queue.empty():
-            attended.queue.get_nowait()
-        attended.queue.put_nowait(end)
+        await attended.queue.put(end)
 
     watcher = asyncio.ensure_future(watch())
     try:

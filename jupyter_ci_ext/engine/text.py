@@ -47,7 +47,7 @@ def estimate_tokens(text: str) -> int:
 def human_size(size: int) -> str:
     """*size* in bytes as people read it."""
     if size < 1024:
-        return f"{size} bytes"
+        return f"{size} byte{'' if size == 1 else 's'}"
     value = float(size)
     for unit in ("KiB", "MiB", "GiB"):
         value /= 1024

@@ -34,6 +34,7 @@ from jupyter_ci_ext.engine.values import (
     CodeOutput,
     CodeReady,
     CodeResult,
+    CodeStopped,
     Ended,
     ErrorCode,
     FunctionsWanted,
@@ -221,6 +222,9 @@ class _Loop:
                         result = output
                     else:
                         yield output
+            if self._stop.asked and result.status not in ("ok", "error"):
+                yield CodeStopped(call, result)
+                return
             yield CodeDone(call, result)
             if self._stop.asked:
                 return

@@ -122,6 +122,14 @@ class CodeDone:
 
 
 @dataclass(frozen=True)
+class CodeStopped:
+    """The code was running, or about to, when somebody asked to stop; the loop ends with it."""
+
+    call: CodeCall
+    result: CodeResult
+
+
+@dataclass(frozen=True)
 class CodeDropped:
     """The code that was being written does not run; *reason* is a sentence for people."""
 
@@ -176,6 +184,7 @@ Value = (
     | Rich
     | FilesMade
     | CodeDone
+    | CodeStopped
     | CodeDropped
     | FunctionStarted
     | FunctionDelta

@@ -51,10 +51,6 @@ class Jobs:
         self._group.start_soon(self._work, work, future)
         return future
 
-    async def finish(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run *work* and wait for it; if the waiting is cancelled the work goes on."""
-        return await asyncio.shield(self.spawn(work))
-
     async def _own(self, opened: asyncio.Event) -> None:
         async with anyio.create_task_group() as group:
             self._group = group

@@ -73,18 +73,19 @@ class Sessions:
         self._launcher = launcher or Launcher(kernel_manager, config.kernel_name)
         self._slots = Slots(workspaces)
         self._jobs = Jobs()
+        self._changed = asyncio.Event()
         self._lifetime = Lifetime(config.max_life, config.idle_timeout)
         self._spares = Spares(
             self._slots,
             self._start_kernel,
             self._jobs,
+            changed=self._changed.set,
             count=config.warm_spares,
             preload=config.preload,
             start_timeout=config.start_timeout,
         )
         self._entries: dict[str, _Entry] = {}
         self._queue: deque[tuple[str, asyncio.Event]] = deque()
-        self._changed = asyncio.Event()
         self._last_use = time.time()
         self._log = log
 
@@ -329,19 +330,23 @@ class Sessions:
         """End what is over its time; sleeps until the next deadline, for ever if there is none."""
         while True:
             self._changed.clear()
-            now = time.time()
-            for entry in list(self._entries.values()):
-                if _expires(entry) <= now:
-                    await self._end_idle(entry)
-            deadline = min(map(_expires, self._entries.values()), default=math.inf)
-            if self._spares.ready and not self._entries and self._config.idle_timeout:
-                unused = self._last_use + self._config.idle_timeout
-                if unused <= now:
-                    await self._spares.drain()
-                deadline = min(deadline, max(unused, now))
+            deadline = await self._end_expired(time.time())
             wait = None if math.isinf(deadline) else max(0.0, deadline - time.time()) + 0.01
             with anyio.move_on_after(wait):
                 await self._changed.wait()
+
+    async def _end_expired(self, now: float) -> float:
+        """When to look again; infinite for not before something changes."""
+        for entry in list(self._entries.values()):
+            if _expires(entry) <= now:
+                await self._end_idle(entry)
+        deadline = min(map(_expires, self._entries.values()), default=math.inf)
+        if self._spares.ready and not self._entries and self._config.idle_timeout:
+            unused = self._last_use + self._config.idle_timeout
+            if unused > now:
+                return min(deadline, unused)
+            await self._spares.drain()
+        return deadline
 
 
 def _expires(entry: _Entry) -> float:

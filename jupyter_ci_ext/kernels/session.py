@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal
 
@@ -150,7 +150,7 @@ class Session:
         if self._kernel is not None:
             await self._kernel.adopt(written)
 
-    async def execute(self, code: str) -> AsyncIterator[Output]:
+    async def execute(self, code: str) -> AsyncGenerator[Output, None]:
         """Run *code*; its outputs as they come, an `ExecutionEnd` last. Read under ``aclosing``.
 
         A kernel that is gone is replaced first (then `fresh` is true), which raises
@@ -243,7 +243,9 @@ class Session:
     async def restart(self) -> None:
         """Throw all variables away; the kernel keeps its id, so consoles stay attached."""
         await self.interrupt()
-        await self._jobs.finish(self._restart)
+        await self.settle()
+        self._opening = self._jobs.spawn(self._restart)
+        await asyncio.shield(self._opening)
 
     async def close(self) -> None:
         """End the kernel, and with it what it runs; files stay. May be called twice."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -54,6 +55,7 @@ class Slots:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._slots = root / "slots"
+        self._log = logging.getLogger(__name__)
         self.incoming = root / "incoming"
         """Folder for copies of collected files, on the same file system as the workspaces."""
 
@@ -67,9 +69,7 @@ class Slots:
             if path in wanted:
                 continue
             with suppress(SandboxUnavailable, OSError):
-                slot = self._hold(path)
-                remove_tree(path)
-                slot.release()
+                self.discard(self._hold(path))
 
     def create(self) -> Slot:
         """A new, empty slot that belongs to no thread yet."""
@@ -119,14 +119,16 @@ class Slots:
         with suppress(FileNotFoundError):
             link.unlink()
         if path is not None and path.is_dir():
-            slot = self._hold(path)
-            remove_tree(path)
-            slot.release()
+            self.discard(self._hold(path))
 
     def discard(self, slot: Slot) -> None:
-        """Delete a slot that belongs to nobody."""
-        remove_tree(slot.path)
-        slot.release()
+        """Delete a slot that belongs to nobody; what cannot be deleted is swept another time."""
+        try:
+            remove_tree(slot.path)
+        except OSError as error:
+            self._log.warning("The workspace %s was not removed: %s", slot.path, error)
+        finally:
+            slot.release()
 
     def _link(self, key: str) -> Path:
         if not _PLAIN_KEY.fullmatch(key) or key in ("slots", "incoming"):

@@ -45,7 +45,7 @@ class Spare:
 
 
 class Spares:
-    """A few spares, made in the background once the first was asked for."""
+    """A few spares, made in the background; *changed* is called whenever one is ready."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Spares:
         start: Callable[[Path], Awaitable[Kernel]],
         jobs: Jobs,
         *,
+        changed: Callable[[], None],
         count: int,
         preload: Sequence[str],
         start_timeout: float,
@@ -60,6 +61,7 @@ class Spares:
         self._slots = slots
         self._start = start
         self._jobs = jobs
+        self._changed = changed
         self._count = count
         self._preload = list(preload)
         self._start_timeout = start_timeout
@@ -96,6 +98,7 @@ class Spares:
         try:
             while len(self._ready) < self._count:
                 self._ready.append(await self._make())
+                self._changed()
         except CodeInterpreterError as error:
             # The next session starts cold, and says what is wrong to somebody who reads it.
             self._log.warning("No warm kernel was made: %s", error)

@@ -122,11 +122,12 @@ class Workspace:
 
     @contextmanager
     def _root(self) -> Iterator[int]:
-        root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        # Code may have taken the permissions of its own folder away.
+        with suppress(PermissionError):
+            os.chmod(self.path, 0o700)
+        root = os.open(self.path, flags)
         try:
-            # Code may have taken its own folder's permissions away; as root it is not ours.
-            if os.fstat(root).st_uid == os.geteuid():
-                os.fchmod(root, 0o700)
             yield root
         finally:
             os.close(root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -84,14 +84,11 @@ class OpenAIChat(LLM):
         try:
             stream, wording = await self._open(turn)
             reader = ChunkReader(turn, fenced=wording.fenced)
-            chunks = aiter(stream)
-            while not reader.over:
-                try:
-                    chunk = await anext(chunks)
-                except StopAsyncIteration:
-                    break
+            async for chunk in stream:
                 for delta in reader.feed(chunk):
                     yield delta
+                if reader.over:
+                    break
         except LLMError:
             raise
         except Exception as error:  # translated, or unknown to the client library itself
@@ -102,8 +99,7 @@ class OpenAIChat(LLM):
                 ) from error
         finally:
             if stream is not None:
-                with anyio.CancelScope(shield=True):
-                    await stream.close()
+                await _hang_up(stream)
         for delta in reader.close():
             yield delta
 
@@ -152,3 +148,14 @@ class OpenAIChat(LLM):
             return error.retry_after if error.retry_after <= patience.max_retry_wait else None
         backoff = FIRST_BACKOFF * 2.0**failures
         return min(backoff * random.uniform(0.8, 1.2), patience.max_retry_wait)  # noqa: S311
+
+
+async def _hang_up(stream: AsyncStream[ChatCompletionChunk]) -> None:
+    """Close the connection, also while being cancelled, and end the generators that read it.
+
+    Those would else be ended some time later, by the garbage collector.
+    """
+    with anyio.move_on_after(1, shield=True), suppress(Exception):
+        await stream.close()
+        async for _ in stream:  # ends at once: nothing can be read any more
+            pass

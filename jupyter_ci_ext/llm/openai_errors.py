@@ -72,9 +72,11 @@ def _meaning(
 ) -> tuple[LLMErrorKind, str, float | None]:
     if isinstance(error, openai.APIStatusError):
         return _status(error, at, model)
-    if isinstance(error, openai.APITimeoutError):
+    # In a stream, older clients let the errors of their transport through: known by name.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"APITimeoutError", "TimeoutException"}:
         return "timeout", _timeout(error, at), None
-    if isinstance(error, openai.APIConnectionError):
+    if names & {"APIConnectionError", "TransportError"}:
         if began:
             return "connection", f"The model server at {at.host} broke off in its answer.", None
         cause = str(error.__cause__ or "").strip()

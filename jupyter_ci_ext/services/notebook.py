@@ -76,24 +76,41 @@ class Notebooks:
         return Export(notebook, folder, files)
 
     async def _story(self, thread_id: str) -> list[Message | Run]:
-        """What people wrote and the runs that followed, in their order."""
-        messages = self._store.messages
-        found: list[tuple[int, int, Message | Run]] = []
-        after: str | None = None
+        """What people wrote and the runs that followed, in their order.
+
+        A run stands where its first message stands; one that wrote none, by its time.
+        """
+        waiting = await self._runs(thread_id)
+        story: list[Message | Run] = []
+        for message in await self._messages(thread_id):
+            if message.run_id is None:
+                done = sum(1 for run in waiting if run.created_at < message.created_at)
+            else:
+                ids = [run.id for run in waiting]
+                done = ids.index(message.run_id) + 1 if message.run_id in ids else 0
+            story += waiting[:done]
+            del waiting[:done]
+            if message.run_id is None:
+                story.append(message)
+        return story + waiting
+
+    async def _messages(self, thread_id: str) -> list[Message]:
+        found: list[Message] = []
         while True:
-            page = await messages.page(_PAGE, "asc", after, thread_id=thread_id)
-            found += [(each.created_at, 0, each) for each in page.data if each.run_id is None]
+            after = found[-1].id if found else None
+            page = await self._store.messages.page(_PAGE, "asc", after, thread_id=thread_id)
+            found += page.data
             if not page.has_more:
-                break
-            after = page.data[-1].id
-        after = None
+                return found
+
+    async def _runs(self, thread_id: str) -> list[Run]:
+        found: list[Run] = []
         while True:
-            runs = await self._store.runs.page(_PAGE, "asc", after, thread_id=thread_id)
-            found += [(each.created_at, 1, each) for each in runs.data]
-            if not runs.has_more:
-                break
-            after = runs.data[-1].id
-        return [item for *_, item in sorted(found, key=lambda each: each[:2])]
+            after = found[-1].id if found else None
+            page = await self._store.runs.page(_PAGE, "asc", after, thread_id=thread_id)
+            found += page.data
+            if not page.has_more:
+                return found
 
     async def _run(self, run: Run, writer: _Writer) -> list[NotebookNode]:
         cells: list[NotebookNode] = []

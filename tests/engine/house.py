@@ -61,7 +61,9 @@ class Recorded:
 
     @property
     def text(self) -> str:
-        """The last message's text."""
+        """The last message's text; empty where there is no message."""
+        if not self.messages:
+            return ""
         return "".join(part.text.value for part in self.messages[-1].content if part.type == "text")
 
     def deltas(self, kind: str) -> list[JSON]:
@@ -137,6 +139,11 @@ class House:
         await self.supervisor.submit(run)
         return run
 
+    def expire(self, run: Run) -> None:
+        """The run's time is over now, as its timer says it when it is."""
+        live, _ = self.supervisor._live[run.id]
+        live._stop.request("expired")
+
     async def until(self, run: Run, *statuses: str) -> None:
         """Wait until the run has had an event of one of these statuses."""
         log = self.bus.get(run.id)
@@ -174,6 +181,15 @@ class House:
     async def go(self, text: str = "Hello", **fields: Any) -> Recorded:
         """A whole run on a new thread."""
         return await self.finish(await self.start(await self.thread(text), **fields))
+
+
+async def eventually(true: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is true, looking again and again."""
+    for _ in range(int(PATIENCE / 0.01)):
+        if await true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")
 
 
 @asynccontextmanager

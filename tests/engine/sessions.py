@@ -14,6 +14,9 @@ from jupyter_ci_ext.errors import CodeInterpreterError
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output
 from jupyter_ci_ext.kernels.workspace import Collected, NewFile, StagedFile
 
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+"""A picture of one pixel."""
+
 
 @dataclass(frozen=True)
 class Info:
@@ -38,6 +41,7 @@ class ScriptedSession:
         self.folder = folder
         self.fresh = True
         self.names: dict[str, str] = {}
+        self.data_path = "/mnt/data"
         self.executed: list[str] = []
         self.interrupts = 0
         self.running = asyncio.Event()

@@ -103,9 +103,8 @@ async def test_cancelled_while_code_runs(tmp_path: Path) -> None:
         assert [f.file.filename for f in await house.store.files.of_thread(thread.id)] == ["a.txt"]
         [step] = done.steps
         assert step.status == "cancelled"
-        assert step.cancelled_at is not None
-        assert done.names[-3:] == ["run.cancelling", "run.step.cancelled", "run.cancelled"]
         assert step.metadata["execution"] == "interrupted"
+        assert done.names[-3:] == ["run.cancelling", "run.step.cancelled", "run.cancelled"]
         assert step.metadata["kept"] == "true"
         sessions.session._interrupted.clear()
         again = await house.finish(await house.start(thread))
@@ -122,6 +121,7 @@ async def test_cancelled_while_waiting_for_a_session(tmp_path: Path) -> None:
         run = await house.start(await house.thread())
         await sessions.waiting.wait()
         done = await cancelled(house, run)
+    assert done.steps[0].status == "cancelled"
     assert done.steps[0].metadata["execution"] == "interrupted"
 
 
@@ -172,8 +172,9 @@ async def test_several_runs_at_once(tmp_path: Path) -> None:
 async def test_a_forgotten_run_expires(tmp_path: Path) -> None:
     llm = ScriptedLLM(calls(("call_p", "f", "{}")))
     async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
-        soon = int(time.time()) + 1
-        run = await house.start(await house.thread(), tools=[function("f")], expires_at=soon)
+        run = await house.start(await house.thread(), tools=[function("f")])
+        await house.finish(run)
+        house.expire(run)
         await house.until(run, "expired")
         done = await house.recorded(run)
         with pytest.raises(InvalidRequest, match='"expired" do not accept'):
@@ -188,16 +189,33 @@ async def test_a_forgotten_run_expires(tmp_path: Path) -> None:
 async def test_a_run_expires_while_its_code_runs(tmp_path: Path) -> None:
     sessions = ScriptedSessions(tmp_path / "w", Cell(waits=asyncio.Event()))
     async with house_in(tmp_path, ScriptedLLM(codes("wait()")), sessions) as house:
-        run = await house.start(await house.thread(), expires_at=int(time.time()))
+        run = await house.start(await house.thread())
+        await sessions.session.running.wait()
+        house.expire(run)
         done = await house.finish(run)
     assert done.run.status == "expired"
+    assert done.steps[0].status == "expired"
+    assert done.steps[0].metadata["execution"] == "interrupted"
+
+
+@runs
+async def test_a_run_whose_time_is_over_is_not_begun(tmp_path: Path) -> None:
+    async with house_in(tmp_path, ScriptedLLM(), ScriptedSessions(tmp_path / "w")) as house:
+        run = await house.queue(await house.thread(), expires_at=int(time.time()) - 5)
+        await house.supervisor.submit(run)
+        await house.until(run, "expired")
+        stored = await house.store.runs.get(run.id)
+    assert stored is not None
+    assert stored.status == "expired"
 
 
 @runs
 async def test_a_message_ends_with_its_expired_run(tmp_path: Path) -> None:
     llm = ScriptedLLM([TextDelta("Half"), asyncio.Event()])
     async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
-        run = await house.start(await house.thread(), expires_at=int(time.time()) + 1)
+        run = await house.start(await house.thread())
+        await llm.streaming.wait()
+        house.expire(run)
         done = await house.finish(run)
     assert done.run.status == "expired"
     details = done.messages[0].incomplete_details

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_ci_ext.errors import LLMError, NotFound
 from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, ExecutionEnd, StreamText
-from jupyter_ci_ext.llm.base import AssistantMessage, CallResult, UserMessage
+from jupyter_ci_ext.llm.base import (
+    LLM,
+    AssistantMessage,
+    CallResult,
+    CodeDelta,
+    CodeStarted,
+    Delta,
+    Finished,
+    FunctionDelta,
+    FunctionStarted,
+    RefusalDelta,
+    TextDelta,
+    Usage,
+    UserMessage,
+)
+from jupyter_ci_ext.wire.content import RefusalContent, TextContent
+from jupyter_ci_ext.wire.tools import Tool
 
-from .house import house_in, runs
-from .models import ScriptedLLM, codes, says
-from .sessions import Cell, ScriptedSessions
+from .house import CODE as CODE_TOOL
+from .house import function, house_in, runs
+from .models import OneModel, ScriptedLLM, codes, pieces, says
+from .sessions import PNG, Cell, ScriptedSessions
 
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 MESSAGE = [
     "run.step.created", "run.step.in_progress", "message.created", "message.in_progress",
     "message.delta", "message.completed", "run.step.completed",
@@ -140,3 +161,131 @@ async def test_a_failing_cell_goes_back_to_the_model(tmp_path: Path) -> None:
     assert done.run.usage is not None
     spent = [step.usage.total_tokens for step in done.steps if step.usage is not None]
     assert sum(spent) == done.run.usage.total_tokens == 28 + 28 + 15
+
+
+@runs
+async def test_tokens_run_out_in_a_message(tmp_path: Path) -> None:
+    llm = ScriptedLLM([TextDelta("Once upon a "), Usage(9, 16), Finished("length")])
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
+        done = await house.go(max_completion_tokens=16)
+    assert llm.asked[0].max_tokens == 16
+    assert done.names[-3:] == ["message.incomplete", "run.step.completed", "run.incomplete"]
+    assert done.run.incomplete_details is not None
+    assert done.run.incomplete_details.reason == "max_completion_tokens"
+    assert done.run.completed_at is not None
+    assert done.messages[0].incomplete_details is not None
+    assert done.messages[0].incomplete_details.reason == "max_tokens"
+
+
+@runs
+async def test_tokens_run_out_in_code_and_in_a_function(tmp_path: Path) -> None:
+    cut: list[Delta] = [
+        CodeStarted(0, "call_1"),
+        CodeDelta(0, "x = ["),
+        Usage(1, 1),
+        Finished("length"),
+    ]
+    call: list[Delta] = [
+        FunctionStarted(0, "call_1", "f"),
+        FunctionDelta(0, '{"a'),
+        Finished("length"),
+    ]
+    cases: list[tuple[list[Delta], list[Tool]]] = [(cut, [CODE_TOOL]), (call, [function("f")])]
+    for reply, tools in cases:
+        llm = ScriptedLLM(reply)
+        async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
+            done = await house.go(tools=tools)
+        assert done.names[-2:] == ["run.step.failed", "run.incomplete"]
+        assert done.steps[0].last_error is not None
+        assert "cut off" in done.steps[0].last_error.message
+        assert done.run.last_error is None
+
+
+@runs
+async def test_the_model_breaks_off(tmp_path: Path) -> None:
+    error = LLMError("connection", "The model's server closed the connection.")
+    llm = ScriptedLLM([TextDelta("Half a "), error])
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
+        done = await house.go()
+    assert done.names[-3:] == ["run.step.failed", "message.incomplete", "run.failed"]
+    assert done.run.last_error is not None
+    assert done.run.last_error.message == error.message
+    assert done.steps[0].last_error == done.run.last_error
+    assert done.text == "Half a "
+    assert done.run.usage is not None
+
+
+@runs
+async def test_a_refusal_is_a_part_of_its_own(tmp_path: Path) -> None:
+    llm = ScriptedLLM([RefusalDelta("I can"), RefusalDelta("not."), Finished("stop")])
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
+        done = await house.go()
+    assert done.messages[0].content == [RefusalContent(refusal="I cannot.")]
+
+
+@runs
+async def test_a_content_filter(tmp_path: Path) -> None:
+    llm = ScriptedLLM([TextDelta("I "), Finished("content_filter")])
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
+        done = await house.go()
+    assert done.names[-3:] == ["message.incomplete", "run.step.completed", "run.failed"]
+    assert done.messages[0].incomplete_details is not None
+    assert done.messages[0].incomplete_details.reason == "content_filter"
+    assert done.run.last_error is not None
+    assert done.run.last_error.code == "invalid_prompt"
+
+
+@runs
+async def test_a_model_that_is_not_there(tmp_path: Path) -> None:
+    class NoModels(OneModel):
+        """Knows no model at all."""
+
+        def resolve(self, model: str) -> tuple[LLM, str]:
+            raise NotFound(f"The model '{model}' does not exist", code="model_not_found")
+
+    async with house_in(tmp_path, ScriptedLLM(), ScriptedSessions(tmp_path / "w")) as house:
+        house.supervisor._models = NoModels(house.model.llm)
+        done = await house.go()
+    assert done.names == ["run.created", "run.queued", "run.in_progress", "run.failed"]
+    assert done.run.last_error is not None
+    assert done.run.last_error.message == "The model 'scripted' does not exist"
+
+
+@given(
+    st.lists(
+        st.sampled_from(["Hi ", "😀", "\n", "[a](sandbox:/mnt/data/t.csv)", "sand", "b"])
+        | st.text(max_size=4),
+        max_size=8,
+    ),
+    st.integers(1, 9),
+)
+@settings(max_examples=15, deadline=None)
+def test_whatever_the_model_says_adds_up(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str], size: int
+) -> None:
+    folder = tmp_path_factory.mktemp("house")
+    text = "".join(words)
+    reply: list[Delta] = [*map(TextDelta, pieces(text, size)), Finished("stop")]
+
+    @runs
+    async def go() -> None:
+        sessions = ScriptedSessions(folder / "w", Cell(files={"t.csv": b"1"}))
+        async with house_in(folder, ScriptedLLM(codes("x"), reply), sessions) as house:
+            done = await house.go()
+        said = "".join(
+            part.text.value
+            for message in done.messages
+            for part in message.content
+            if isinstance(part, TextContent)
+        )
+        assert said == ("" if not text or text.isspace() else text)
+        links = [
+            each
+            for message in done.messages
+            for part in message.content
+            if isinstance(part, TextContent)
+            for each in part.text.annotations
+        ]
+        assert len(links) == text.count("sandbox:/mnt/data/t.csv")
+
+    go()

@@ -248,7 +248,7 @@ def test_figures_are_shown(sessions: Sessions, wait: Wait) -> None:
     pytest.importorskip("matplotlib")
 
     async def scenario() -> list[Any]:
-        async with sessions.use("thread_a") as session:
+        async with sessions.use("thread_figures") as session:
             return await run(
                 session, "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
             )

@@ -191,7 +191,10 @@ def _network() -> list[Case]:
               """
               s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
               for address in ('127.0.0.1', T['address']):
-                  s.sendto(b'x', (address, T['udp']))
+                  try:
+                      s.sendto(b'x', (address, T['udp']))
+                  except OSError:
+                      pass
               return False  # the listener tells
               """),
         _case("network", "name lookup", "return socket.getaddrinfo('example.com', 80)"),
@@ -230,7 +233,44 @@ def _network() -> list[Case]:
 
 def _kernel_surface() -> list[Case]:
     zeros = "0, 0, 0, 0"
-    calls = ["io_uring_setup", "clone3", "bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "kexec_load", "kexec_file_load", "init_module", "finit_module", "mount", "umount2", "pivot_root", "chroot", "swapon", "reboot", "open_by_handle_at", "name_to_handle_at", "fsopen", "open_tree", "move_mount", "openat2", "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open", "fanotify_init", "kcmp", "quotactl", "syslog", "setns", "acct"]
+    calls = [
+        "io_uring_setup",
+        "clone3",
+        "bpf",
+        "perf_event_open",
+        "userfaultfd",
+        "keyctl",
+        "add_key",
+        "request_key",
+        "kexec_load",
+        "kexec_file_load",
+        "init_module",
+        "finit_module",
+        "mount",
+        "umount2",
+        "pivot_root",
+        "chroot",
+        "swapon",
+        "reboot",
+        "open_by_handle_at",
+        "name_to_handle_at",
+        "fsopen",
+        "open_tree",
+        "move_mount",
+        "openat2",
+        "memfd_create",
+        "memfd_secret",
+        "shmget",
+        "msgget",
+        "semget",
+        "mq_open",
+        "fanotify_init",
+        "kcmp",
+        "quotactl",
+        "syslog",
+        "setns",
+        "acct",
+    ]
     return [
         *(_case("kernel", name, f"return reaches('{name}', {zeros})") for name in calls),
         _case("kernel", "x32 calls", "return T['machine'] == 'x86_64' and _libc.syscall(ctypes.c_long(0x40000000 | 39)) >= 0"),
@@ -253,7 +293,19 @@ def _kernel_surface() -> list[Case]:
 
 
 def _writes() -> list[Case]:
-    folders = ("/", "/dev", "/usr", "/usr/bin", "/etc", "/run", "/var/tmp", "/home", "/mnt", "/opt", "/proc")
+    folders = (
+        "/",
+        "/dev",
+        "/usr",
+        "/usr/bin",
+        "/etc",
+        "/run",
+        "/var/tmp",
+        "/home",
+        "/mnt",
+        "/opt",
+        "/proc",
+    )
     return [
         *(
             _case("writes", f"a file in {folder}",
@@ -320,4 +372,11 @@ def _works() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: list[Case] = [*_reads(), *_processes(), *_network(), *_kernel_surface(), *_writes(), *_works()]
+CASES: list[Case] = [
+    *_reads(),
+    *_processes(),
+    *_network(),
+    *_kernel_surface(),
+    *_writes(),
+    *_works(),
+]

@@ -1,6 +1,6 @@
 """Sets up a host full of things that must stay untouched, and lets the cases loose on it.
 
-``python -m tests.sandbox.harness LEVEL`` does it in a process of its own, as whoever runs it, and prints
+``python -m tests.sandbox.harness LEVEL [GROUP...]`` does it in a process of its own, as whoever runs it, and prints
 the result as JSON: so the same table is tried as root and as an ordinary user.
 """
 
@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,9 @@ class Kernel:
             elif "data" in content:
                 answer.data.append(content["data"])
 
-        reply = await self.client.execute_interactive(code, timeout=timeout, output_hook=take)
+        reply = await self.client.execute_interactive(
+            code, timeout=timeout, output_hook=take, allow_stdin=False
+        )
         answer.status = reply["content"]["status"]
         return answer
 
@@ -223,8 +225,8 @@ def _own_address() -> str:
             return "127.0.0.1"
 
 
-async def try_all(level: int) -> dict[str, Any]:
-    """Run every case of a level in one kernel; results by case, and what was touched."""
+async def try_all(level: int, groups: Sequence[str] = ()) -> dict[str, Any]:
+    """Run every case of a level (or of some groups) in one kernel; results, and what was touched."""
     with prepared_host() as (told, listeners):
         before = _state(told)
         workspace = Path(told["read_only"]).parent / "workspace"
@@ -243,7 +245,7 @@ async def try_all(level: int) -> dict[str, Any]:
             numbers = NUMBERS[platform.machine()]
             await running.run(f"T = {told!r}\nNR = {numbers!r}\n{PRELUDE}")
             for case in CASES:
-                if level in case.levels:
+                if case.group in groups if groups else level in case.levels:
                     body = "".join(f"    {line}\n" for line in case.code.splitlines())
                     code = f"def case():\n{body}\nprint(json.dumps(run_case(case)))"
                     answer = await running.run(code)
@@ -275,4 +277,4 @@ def _state(told: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(try_all(int(sys.argv[1])))))
+    print(json.dumps(asyncio.run(try_all(int(sys.argv[1]), sys.argv[2:]))))

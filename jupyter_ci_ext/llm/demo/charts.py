@@ -78,7 +78,8 @@ def grouped(table: Table, question: Question, by: Column) -> tuple[str, str | No
     """Source for a value per group or period, with its chart; and the chart's file."""
     data, where = rows_where(question.conditions)
     how = question.how or "count"
-    value = next((c for c in question.columns if c.kind in ("number", "year")), None)
+    numeric = ("number", "year", "numbering", "class")
+    value = next((c for c in question.columns if c.kind in numeric and c != by), None)
     if value is None and how not in ("count", "nunique"):
         value = next(iter(table.of_kind("number")), None)
     if how in ("count",) and value is not None:
@@ -112,9 +113,9 @@ def grouped(table: Table, question: Question, by: Column) -> tuple[str, str | No
         f"{IMPORT}\n\n"
         f"data = {data}\n"
         f"result = data.groupby({key}){joint}{measured}{sort}\n"
-        f'print(f"- {_braces(what)}: highest for {{result.idxmax()}} ({{result.max():.6g}}), '
+        f'print(f"- {braces(what)} by {braces(axis)}: highest for {{result.idxmax()}} ({{result.max():.6g}}), '
         f'lowest for {{result.idxmin()}} ({{result.min():.6g}})")\n'
-        f"print(result.head(20).to_string())\n\n"
+        f"print(result.{'tail' if ordered else 'head'}(12).to_string())\n\n"
         f"shown = {shown}\n"
     )
     y = "" if question.chart == "pie" else what
@@ -125,21 +126,20 @@ def histogram(table: Table, column: Column, data: str = "df") -> tuple[str, str]
     """Source for the distribution of a column, and the chart's file."""
     file = png(table, "histogram", column.name)
     name = literal(column.name)
+    head = f"{IMPORT}\n\ndata = {data}\n"
     if column.kind in ("text", "bool", "class", "year"):
         order = ".sort_index()" if column.kind in ("class", "year") else ""
         source = (
-            f"{IMPORT}\n\n"
-            f"counts = {data}[{name}].value_counts().head(20){order}\n"
-            f'print(f"- Most frequent {_braces(column.name)}: {{counts.idxmax()}} ({{counts.max()}} of '
-            f'{{len({data})}} rows)")\n'
+            f"{head}counts = data[{name}].value_counts().head(20){order}\n"
+            f'print(f"- Most frequent {braces(column.name)}: {{counts.idxmax()}} ({{counts.max()}} of '
+            f'{{len(data)}} rows)")\n'
             f"print(counts.to_string())\n\n"
         )
         drawn = figure("counts.plot.bar(ax=ax)", title=column.name, x="", y="Rows", file=file)
         return source + drawn, file
     if column.kind == "date":
         source = (
-            f"{IMPORT}\n\n"
-            f"counts = {data}[{name}].dt.year.value_counts().sort_index()\n"
+            f"{head}counts = data[{name}].dt.year.value_counts().sort_index()\n"
             f'print(f"- Most rows in {{counts.idxmax()}}: {{counts.max()}}")\n\n'
         )
         drawn = figure(
@@ -151,9 +151,8 @@ def histogram(table: Table, column: Column, data: str = "df") -> tuple[str, str]
         )
         return source + drawn, file
     source = (
-        f"{IMPORT}\n\n"
-        f"values = {data}[{name}].dropna()\n"
-        f'print(f"- {_braces(column.name)}: mean {{values.mean():.4g}}, median {{values.median():.4g}}, '
+        f"{head}values = data[{name}].dropna()\n"
+        f'print(f"- {braces(column.name)}: mean {{values.mean():.4g}}, median {{values.median():.4g}}, '
         f'from {{values.min():.4g}} to {{values.max():.4g}}")\n\n'
     )
     drawn = figure(
@@ -184,7 +183,7 @@ def scatter(
         f"x, y = points[{literal(x.name)}], points[{literal(y.name)}]\n"
         f"slope, intercept = np.polyfit(x, y, 1)\n"
         f"r = x.corr(y)\n"
-        f'print(f"- {_braces(y.name)} = {{slope:.4g}} * {_braces(x.name)} {{intercept:+.4g}}")\n'
+        f'print(f"- {braces(y.name)} = {{slope:.4g}} * {braces(x.name)} {{intercept:+.4g}}")\n'
         f'print(f"- Correlation r = {{r:.3f}}, r² = {{r * r:.3f}}, {{len(points)}} points")\n\n'
     )
     draw = "ax.scatter(x, y, s=14, alpha=0.7)"
@@ -240,7 +239,7 @@ def box(table: Table, column: Column, by: Column | None) -> tuple[str, str]:
     source = (
         f"{IMPORT}\n\n"
         f"q1, q2, q3 = df[{name}].quantile([0.25, 0.5, 0.75])\n"
-        f'print(f"- {_braces(column.name)}: quartiles {{q1:.4g}}, {{q2:.4g}}, {{q3:.4g}}")\n\n'
+        f'print(f"- {braces(column.name)}: quartiles {{q1:.4g}}, {{q2:.4g}}, {{q3:.4g}}")\n\n'
     )
     return source + figure(
         draw, title=column.name, x=by.name if by else "", y=column.name, file=file
@@ -253,7 +252,7 @@ def series(table: Table, date: Column, value: Column) -> tuple[str, str]:
     source = (
         f"{IMPORT}\n\n"
         f"values = df.set_index({literal(date.name)})[{literal(value.name)}].sort_index().dropna()\n"
-        f'print(f"- {_braces(value.name)}: highest on {{values.idxmax():%d %b %Y}} ({{values.max():.6g}}), '
+        f'print(f"- {braces(value.name)}: highest on {{values.idxmax():%d %b %Y}} ({{values.max():.6g}}), '
         f'lowest on {{values.idxmin():%d %b %Y}} ({{values.min():.6g}})")\n'
         f'print(f"- From {{values.iloc[0]:.6g}} at the start to {{values.iloc[-1]:.6g}} at the end")\n\n'
     )
@@ -262,6 +261,6 @@ def series(table: Table, date: Column, value: Column) -> tuple[str, str]:
     ), file
 
 
-def _braces(text: str) -> str:
+def braces(text: str) -> str:
     """*text* for the inside of an f-string in double quotes."""
     return literal(text.replace("{", "{{").replace("}", "}}"))[1:-1].replace('"', "'")

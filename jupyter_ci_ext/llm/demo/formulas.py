@@ -58,6 +58,8 @@ def to_python(text: str) -> str | None:
     text = re.sub(r"\bln\b", "log", text)
     text = re.sub(r"(?<![A-Za-z\d.])([a-z]{2,3})(?![A-Za-z(])", _split, text)
     text = re.sub(r"(?<![A-Za-z])(\d+(?:\.\d+)?|\))\s*(?=[A-Za-z(])", r"\1*", text)
+    text = re.sub(rf"\b({'|'.join(FUNCTIONS)})\s+(\w+)", r"\1(\2)", text)
+    text = re.sub(r"(?<=[A-Za-z\d)])\s+(?=[A-Za-z])", "*", text)
     text = re.sub(r"\)\s*(?=\d)", ")*", text)
     text = re.sub(rf"(?<![A-Za-z])(?!(?:{'|'.join(FUNCTIONS)})\b)([A-Za-z]|pi)\s*\(", r"\1*(", text)
     text = " ".join(text.split())
@@ -77,7 +79,7 @@ def variables(python: str) -> list[str]:
 def qualified(python: str, module: str) -> str:
     """*python* with its functions and constants taken from *module*, fractions kept exact."""
     if module == "sp":
-        python = re.sub(r"(?<![\w.*])(\d+)\s*/\s*(\d+)(?![\w.(*])", r"sp.Rational(\1, \2)", python)
+        python = re.sub(r"(\d+)\s*/\s*(\d+)(?!\s*\*\*|[\w.(])", _fraction, python)
         python = re.sub(r"(?<![\w.])(\d+\.\d+)", r'sp.Rational("\1")', python)
     names = "|".join([*FUNCTIONS, "pi"])
     python = re.sub(rf"(?<![\w.])({names})\b", rf"{module}.\1", python)
@@ -91,6 +93,14 @@ def qualified(python: str, module: str) -> str:
     for name, theirs in renamed.items():
         python = python.replace(f"{module}.{name}", f"{module}.{theirs}")
     return python
+
+
+def _fraction(found: re.Match[str]) -> str:
+    """An exact fraction, unless what stands before binds its numerator closer."""
+    before = found.string[: found.start()].rstrip()
+    if before.endswith(("**", "/", ".")) or before[-1:].isalnum():
+        return found[0]
+    return f"sp.Rational({found[1]}, {found[2]})"
 
 
 def _letters(name: str) -> bool:

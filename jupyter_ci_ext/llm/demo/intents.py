@@ -36,7 +36,7 @@ def script_for(talk: Talk) -> Script | None:
     """How to work on the request; None: this is beyond the demo model."""
     if block := _BLOCK.search(talk.text):
         return _unstuck(_as_written(block[3].rstrip("\n")))
-    if _SMALL_TALK.fullmatch(talk.text) or (not talk.text and not talk.attached):
+    if is_small_talk(talk):
         return None
     file = _file(talk)
     script = maths.find(talk.text, sure=file is not None)
@@ -47,6 +47,13 @@ def script_for(talk: Talk) -> Script | None:
     if script is None and _MEANS_FILE.search(talk.text):
         return _said(NO_FILE)
     return None if script is None else _unstuck(script)
+
+
+def is_small_talk(talk: Talk) -> bool:
+    """Whether nothing is asked: a greeting, thanks, or no word at all."""
+    if not talk.text:
+        return not talk.attached
+    return _SMALL_TALK.fullmatch(talk.text) is not None
 
 
 def _plainly(text: str) -> bool:

@@ -96,7 +96,7 @@ def _solve(relations: list[Relation], wanted: str | None) -> Script:
         f"solutions = sp.solve({given}, {of}, dict=True)\n"
         f"for solution in solutions:\n"
         f'    print("- " + ", ".join(f"{{name}} = {{value}}" for name, value in solution.items()))\n'
-        f"    rounded = {{name: sp.N(value, 8) for name, value in solution.items() if not value.is_Integer}}\n"
+        f"    rounded = {{name: sp.N(value, 8) for name, value in solution.items() if value.is_number and not value.is_Integer}}\n"
         f"    if rounded:\n"
         f'        print("  ≈", rounded)'
     )
@@ -225,7 +225,7 @@ def _arithmetic(text: str) -> Script | None:
     if named := re.fullmatch(r"(?:is )?(\d+) (?:a )?prime(?: number)?", asked, re.IGNORECASE):
         return _printed(
             f"import sympy as sp\n\nprint(sp.isprime({named[1]}))",
-            f"Is {named[1]} prime: **{{}}**.",
+            f"Whether {named[1]} is a prime number: **{{}}**.",
         )
     if named := re.search(r"\bprime factors? of (\d+)|\bfactori[sz]e (\d+)$", asked, re.IGNORECASE):
         number = named[1] or named[2]

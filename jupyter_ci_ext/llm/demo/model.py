@@ -27,7 +27,7 @@ from jupyter_ci_ext.llm.base import (
     UserMessage,
 )
 from jupyter_ci_ext.llm.demo import functions, text
-from jupyter_ci_ext.llm.demo.intents import script_for
+from jupyter_ci_ext.llm.demo.intents import is_small_talk, script_for
 from jupyter_ci_ext.llm.demo.script import Ask, Move, Run, Say, play
 from jupyter_ci_ext.llm.demo.talk import Talk, read
 from jupyter_ci_ext.llm.discovery import LocalServer
@@ -53,7 +53,8 @@ class DemoModel(LLM):
         if move is None:
             talk = read(turn)
             servers = await self._local_servers()
-            move = Say(text.cannot(talk.text, code=turn.code, servers=servers))
+            asked = not is_small_talk(talk)
+            move = Say(text.cannot(asked, code=turn.code, servers=servers))
         if isinstance(move, Say):
             move = Say(_formatted(move.text, turn))
         written = 0

@@ -67,9 +67,31 @@ class Question:
     last: bool = False
     conditions: tuple[Condition, ...] = ()
     save: Format | None = None
+    places: tuple[str, ...] = ()
+    """Names after "in", "from" or "for" that are no columns; perhaps values of one."""
     unknown: str | None = None
     """A column in quotation marks that the table does not have, as it was written."""
 
+
+_WORDS = {
+    "chart": r"plot\w*|charts?|graphs?|draw|diagrams?|visuali[sz]\w+",
+    "correlation": r"correlat\w+|heat ?map",
+    "fit": r"(?:linear )?fit|regress\w*|trend ?line|best line|predict",
+    "scatter": r"scatter\w*|versus|vs|against|relationship",
+    "histogram": r"histograms?|distribut\w+",
+    "box": r"box ?-?plots?|box and whisker",
+    "missing": r"missing|nulls?|nans?|empty (?:cells|values)|incomplete|blanks?",
+    "duplicates": r"duplicates?|duplicated|repeated rows",
+    "shape": r"shape|dimensions?|how many (?:rows|columns|records|lines|entries)"
+    r"|number of (?:rows|columns)|how (?:big|large) is",
+    "columns": r"columns? names?|(?:which|what|list|name|show)(?: are)?(?: all)?(?: the)? columns"
+    r"|data ?types?|dtypes?|header|variables",
+    "top": r"top|largest|highest|biggest|lowest|smallest|most|least|fewest|sort\w*|rank\w*",
+    "rows": r"(?:first|last|top|random|some)(?: \d+)? (?:rows|lines|records|entries)"
+    r"|\d+ (?:first |last |random )?(?:rows|lines)|head|tail|preview|sample"
+    r"|show me the (?:data|table)",
+    "describe": r"describe|statistics|stats|summary statistics|quartiles?|std",
+}
 
 _HOW = (
     (r"average|mean|avg", "mean"),
@@ -91,6 +113,7 @@ _PERIODS = {
 _BY = re.compile(
     r"\b(?:by|per|for each|for every|in each|grouped by|across|each|within|which)\s+(?:the\s+)?$"
 )
+_FOR = re.compile(r"\b(?:for|in|of|with|where|when)\s+(?:the\s+)?$", re.IGNORECASE)
 _OPERATORS = (
     (r"(?:is not|isn't|!=|is different from)", "!="),
     (r"(?:is )?(?:>=|at least|not less than|no less than|from)", ">="),
@@ -121,6 +144,14 @@ _FORMATS: dict[Format, str] = {
     "tsv": r"tsv",
     "csv": r"csv",
 }
+_PLACE = re.compile(
+    r"\b(?:in|from|for|of|is|are|only|with)\s+(?:the\s+)?"
+    r"(\"[^\"]+\"|'[^']+'|“[^”]+”|[A-Z][\w&.'-]*(?:\s+[A-Z][\w&.'-]*)*)"
+)
+_NO_PLACES = (
+    "excel|xlsx|csv|json|parquet|png|pdf|tsv|python|pandas|i|a|january|february|march|april|may|"
+    "june|july|august|september|october|november|december"
+)
 _SAVE = re.compile(
     r"\b(?:save|export|convert|write|download|store|turn)\b.*\b(?:as|to|into|in|a|an)\b"
 )
@@ -137,6 +168,7 @@ def ask(text: str, table: Table) -> Question:
     date = next(iter(table.of_kind("date")), None)
     if by is not None and by.column.kind == "date":
         date, by, period = by.column, None, period or "year"
+    rest = _without(text, mentions)
     columns = tuple(m.column for m in free if by is None or m.column != by.column)
     count = re.search(
         r"\b(?:top|first|last|bottom)\s+(\d+)|\b(\d+)\s+(?:first|last|random|rows|largest|highest|lowest|most)",
@@ -146,12 +178,13 @@ def ask(text: str, table: Table) -> Question:
         wish="profile",
         columns=columns,
         by=by.column if by else None,
-        how=_how(low),
+        how=_how(rest),
         chart=_chart(low),
         count=int(count[1] or count[2]) if count else 5,
         last=bool(re.search(r"\b(last|bottom|tail|lowest|smallest|least|fewest)\b", low)),
         conditions=conditions,
         save=_saved_as(low),
+        places=_places(text, mentions, conditions),
         unknown=_unknown(text, table),
     )
     values = {name: getattr(question, name) for name in question.__dataclass_fields__}
@@ -179,10 +212,36 @@ def mentioned(text: str, columns: tuple[Column, ...]) -> list[Mention]:
         word = match[0]
         if word in _STOP or any(m.start < match.end() and match.start() < m.end for m in found):
             continue
-        close = [c for c in left if any(_alike(word, part) for part in _flat(c.name).split())]
+        close = [
+            c
+            for c in left
+            if len(parts := _flat(c.name).split()) <= 3 and any(_alike(word, p) for p in parts)
+        ]
         if len(close) == 1:
             found.append(Mention(match.start(), match.end(), close[0]))
     return sorted(found, key=lambda m: m.start)
+
+
+def _without(text: str, mentions: list[Mention]) -> str:
+    """*text* in small letters without the columns named in it."""
+    for mention in mentions:
+        text = text[: mention.start] + " " * (mention.end - mention.start) + text[mention.end :]
+    return " ".join(text.lower().split())
+
+
+def _places(
+    text: str, mentions: list[Mention], conditions: tuple[Condition, ...]
+) -> tuple[str, ...]:
+    """Names that may be values of a column: "in GA", "from New York", "for 'abc'"."""
+    values = {str(condition.value) for condition in conditions}
+    found = []
+    for match in _PLACE.finditer(text):
+        start, end = match.start(1), match.end(1)
+        if not any(m.start < end and start < m.end for m in mentions):
+            name = match[1].strip("\"'“”` .,?!")
+            if name and name not in values and not re.fullmatch(_NO_PLACES, name, re.IGNORECASE):
+                found.append(name)
+    return tuple(found)
 
 
 def _flat(text: str) -> str:
@@ -198,56 +257,37 @@ def _alike(word: str, part: str) -> bool:
 
 
 def _wish(low: str, question: Question, by: Column | None) -> Wish:
-    def says(pattern: str) -> bool:
-        return re.search(rf"\b(?:{pattern})\b", low) is not None
-
+    """The wish: by what is asked to be drawn, by words, and else by what was named."""
     named = question.columns
-    wants_chart = says(r"plot\w*|charts?|graphs?|draw|diagram|visuali[sz]\w+")
+    filtered = bool(question.conditions or question.places)
+
+    def says(wish: str) -> bool:
+        return re.search(rf"\b(?:{_WORDS[wish]})\b", low) is not None
+
+    draws = says("chart")
+    numbers = len(named) > 1 and all(c.kind in ("number", "numbering") for c in named[:2])
+    whole = not filtered and by is None
     rules: tuple[tuple[Wish, bool], ...] = (
-        ("correlation", says(r"correlat\w+|heat ?map") and len(named) != 2),
-        ("fit", says(r"(?:linear )?fit|regress\w*|trend ?line|best line|predict")),
-        ("scatter", says(r"scatter\w*|versus|vs|against|relationship|correlat\w+")),
-        ("histogram", says(r"histograms?|distribut\w+")),
-        ("box", says(r"box ?-?plots?|box and whisker")),
-        ("missing", says(r"missing|nulls?|nans?|empty (?:cells|values)|incomplete|blanks?")),
-        ("duplicates", says(r"duplicates?|duplicated|repeated rows")),
-        (
-            "shape",
-            says(
-                r"shape|dimensions?|how many (?:rows|columns|records|lines|entries)|number of (?:rows|columns)|how (?:big|large) is"
-            )
-            and not question.conditions
-            and by is None,
-        ),
-        (
-            "columns",
-            says(
-                r"columns? names?|(?:which|what|list|name|show)(?: are)?(?: all)?(?: the)? columns|data ?types?|dtypes?|header|variables"
-            ),
-        ),
-        (
-            "group",
-            by is not None and not (question.how in ("max", "min") and wants_top(low)),
-        ),
-        (
-            "top",
-            says(r"top|largest|highest|biggest|lowest|smallest|most|least|fewest|sort\w*|rank\w*")
-            and bool(named),
-        ),
-        (
-            "rows",
-            says(
-                r"(?:first|last|top|random|some)(?: \d+)? (?:rows|lines|records|entries)|\d+ (?:first |last |random )?(?:rows|lines)|head|tail|preview|sample|show me the (?:data|table)"
-            )
-            and not question.conditions,
-        ),
-        ("describe", says(r"describe|statistics|stats|summary statistics|quartiles?|std")),
-        ("number", question.how is not None and (bool(named) or bool(question.conditions))),
-        ("filter", bool(question.conditions)),
-        ("save", question.save is not None and _SAVE.search(low) is not None and not wants_chart),
-        ("histogram", wants_chart and len(named) == 1),
-        ("scatter", wants_chart and len(named) >= 2 and all(c.kind == "number" for c in named[:2])),
-        ("group", wants_chart and len(named) >= 2),
+        ("correlation", says("correlation") and len(named) != 2),
+        ("fit", says("fit")),
+        ("scatter", says("scatter") or says("correlation")),
+        ("group", question.chart in ("bar", "pie") and len(named) == 1 and named[0].groups),
+        ("histogram", says("histogram")),
+        ("box", says("box")),
+        ("missing", says("missing")),
+        ("duplicates", says("duplicates")),
+        ("shape", says("shape") and whole),
+        ("columns", says("columns")),
+        ("group", by is not None and not (question.how in ("max", "min") and wants_top(low))),
+        ("top", says("top") and bool(named)),
+        ("rows", says("rows") and not filtered),
+        ("describe", says("describe")),
+        ("scatter", draws and numbers),
+        ("group", draws and len(named) > 1),
+        ("histogram", draws and len(named) == 1),
+        ("number", question.how is not None and (bool(named) or filtered)),
+        ("save", question.save is not None and _SAVE.search(low) is not None and not draws),
+        ("filter", filtered),
     )
     return next((wish for wish, holds in rules if holds), "profile")
 
@@ -313,6 +353,9 @@ def _conditions(
     used: list[Mention] = []
     for mention in mentions:
         condition = _condition(text[mention.end :], mention.column)
+        number = re.match(r"\s+(\d+(?:\.\d+)?)\b", text[mention.end :])
+        if condition is None and number and _FOR.search(text[: mention.start]):
+            condition = _compared(mention.column, "==", None, number[1], None)
         if condition is not None:
             found.append(condition)
             used.append(mention)

@@ -32,14 +32,16 @@ BIG = 300_000_000
 
 OVERVIEW = f"""\
 def overview(df):
-    print(f"{{len(df)}} rows, {{len(df.columns)}} columns")
+    named = "" if isinstance(df.index, pd.RangeIndex) else ", rows have names"
+    print(f"{{len(df)}} rows, {{len(df.columns)}} columns{{named}}")
     for name in df.columns[:{SHOWN_COLUMNS}]:
         values = df[name]
         distinct = values.astype(str).nunique()
         shown = [str(value)[:30] for value in values.dropna().head(3)]
         print(f"{{name!r}}: {{values.dtype}}, {{distinct}} distinct, {{values.isna().sum()}} missing, e.g. {{shown}}")"""
 
-_SIZE = re.compile(r"^(\d+) rows, (\d+) columns$", re.MULTILINE)
+_NAMED = ", rows have names"
+_SIZE = re.compile(rf"^(\d+) rows, (\d+) columns(?:{_NAMED})?$", re.MULTILINE)
 _COLUMN = re.compile(
     r"^('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^:\n]+): "
     r"(\S.*?), (\d+) distinct, (\d+) missing, e\.g\. (\[.*\])$",
@@ -88,7 +90,7 @@ class Column:
         """Whether its values make groups worth counting."""
         if self.kind in ("class", "bool"):
             return True
-        return self.kind == "text" and 1 < self.distinct <= max(20, 0.6 * self.rows)
+        return self.kind == "text" and 1 < self.distinct < min(self.rows, max(21, 0.6 * self.rows))
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class How:
     decimal: str | None = None
     skip: int = 0
     lenient: bool = False
+    trailing: bool = False
+    """Whether each row ends with a separator the header does not have."""
     find_header: bool = False
     lines: bool = False
     nested: bool = False
@@ -167,6 +171,8 @@ class How:
                 options.append(f"{name}={_quote(value)}")
         if self.skip:
             options.append(f"skiprows={self.skip}")
+        if self.trailing:
+            options.append("index_col=False")
         if self.lenient:
             options.append('on_bad_lines="skip"')
         if self.rows:
@@ -216,6 +222,8 @@ def load(file: FileNote) -> Loading:
                 raise Stuck(f"The table could not be read:\n\n{quoted(outcome.text)}")
             rows, columns = seen
             better = _better(how, columns)
+            if how.format == "csv" and (len(columns) == 1 or _NAMED in outcome.printed):
+                better = yield from _compared(how, path)
             if better is None:
                 return Table(
                     file.name, rows, columns, (source,), how.separator or ",", notes=tuple(notes)
@@ -278,11 +286,17 @@ def _first_guess(file: FileNote, path: str) -> Generator[Move, Outcome, tuple[Ho
         return How("json"), "", notes
     how, why = _from_head(How("csv", rows=rows), head)
     if how.separator is None or b"\0" in head:
-        raise Stuck(
-            f"`{file.name}` is no table I know how to read (CSV, TSV, XLSX, JSON, Parquet). It "
-            f"begins with:\n\n{quoted(head[:400].decode('latin-1'))}"
-        )
+        raise Stuck(_no_table(file, head))
     return how, f"{why}\n\n", [*notes, why]
+
+
+def _no_table(file: FileNote, head: bytes) -> str:
+    known = "CSV, TSV, XLSX, JSON, Parquet"
+    answer = f"`{file.name}` is no table I know how to read ({known})."
+    text = head[:400].decode("utf-8", "replace")
+    if not text.strip() or "\0" in text or "\ufffd" in text:
+        return answer
+    return f"{answer} It begins with:\n\n{quoted(text)}"
 
 
 def _peek(path: str, preface: str = "") -> Generator[Move, Outcome, bytes]:
@@ -295,6 +309,13 @@ def _peek(path: str, preface: str = "") -> Generator[Move, Outcome, bytes]:
     except (ValueError, SyntaxError):
         head = b""
     return head if isinstance(head, bytes) else b""
+
+
+def _compared(how: How, path: str) -> Generator[Move, Outcome, tuple[How, str] | None]:
+    """What the raw text says of a table that came out with one column, or with named rows."""
+    head = yield from _peek(path, "That looks wrong; I compare it with the raw text.\n\n")
+    better, why = _from_head(how, head)
+    return None if better == how else (better, why)
 
 
 def _repaired(
@@ -347,7 +368,11 @@ def _from_head(how: How, head: bytes) -> tuple[How, str]:
         return how, "There are no columns in the text."
     found = counts[separator]
     usual = max(set(found), key=found.count)
+    if len(lines) > 1 and found[0] == usual - 1 and lines[1].rstrip().endswith(separator):
+        return replace(how, trailing=True), "Each row ends with a separator too many."
     skip = next((n for n, count in enumerate(found) if count == usual), 0)
+    if separator == (how.separator or ",") and skip == how.skip:
+        return how, "The columns are as they were read."
     name = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}[separator]
     why = f"The columns are separated by {name}"
     why += f", and the header is in line {skip + 1}." if skip else "."
@@ -356,14 +381,6 @@ def _from_head(how: How, head: bytes) -> tuple[How, str]:
 
 def _better(how: How, columns: tuple[Column, ...]) -> tuple[How, str] | None:
     """A better way to read a table that was read without an error, but not well."""
-    if how.format == "csv" and len(columns) == 1 and how.separator is None:
-        samples = [columns[0].name, *columns[0].examples]
-        for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-            if all(separator in sample for sample in samples):
-                return (
-                    replace(how, separator=separator),
-                    f"The columns are separated by {name}, not commas.",
-                )
     if how.separator == ";" and how.decimal is None and any(map(_decimal_comma, columns)):
         return replace(how, decimal=","), "Numbers are written with a decimal comma."
     unnamed = sum(column.name.startswith("Unnamed: ") for column in columns)

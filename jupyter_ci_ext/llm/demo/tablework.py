@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from dataclasses import replace
 
 from jupyter_ci_ext.llm.base import FileNote
 from jupyter_ci_ext.llm.demo import charts, cleaning
 from jupyter_ci_ext.llm.demo.charts import literal, rows_where
-from jupyter_ci_ext.llm.demo.question import Question, ask
-from jupyter_ci_ext.llm.demo.repair import attempt
+from jupyter_ci_ext.llm.demo.question import Condition, Question, ask
+from jupyter_ci_ext.llm.demo.repair import Stuck, attempt
 from jupyter_ci_ext.llm.demo.script import Move, Outcome, Script
 from jupyter_ci_ext.llm.demo.tables import Column, Table, load, remembered
 from jupyter_ci_ext.llm.demo.talk import Talk
 from jupyter_ci_ext.llm.demo.text import FOOTER, quoted
 
 Answer = Generator[Move, Outcome, str]
+
+_OF_RAW = ("shape", "columns", "missing", "duplicates")
+"""Wishes that are about the table as it was attached, before it is cleaned."""
 
 _WRITERS = {
     "csv": 'to_csv("{path}", index=False)',
@@ -31,18 +35,45 @@ def about_table(talk: Talk, file: FileNote) -> Script:
     table = remembered(talk, file)
     if table is None:
         table = yield from load(file)
-    if not table.cleaned:
-        table = yield from cleaning.clean(table)
-        fresh = True
-    else:
-        fresh = False
     question = ask(talk.text, table)
-    if question.wish == "profile" or (question.wish == "save" and fresh and not question.save):
+    if not table.cleaned and question.wish not in _OF_RAW:
+        table = yield from cleaning.clean(table)
+        question = ask(talk.text, table)
+    if question.wish == "profile":
         return (yield from _profile(table))
+    if question.places:
+        question = yield from _placed(table, question)
     answer = yield from _answered(table, question)
     if question.save and question.wish != "save":
         answer += "\n\n" + (yield from _saved(table, question))
     return answer
+
+
+def _placed(table: Table, question: Question) -> Generator[Move, Outcome, Question]:
+    """*question* with a filter for each name in it that is a value of some column."""
+    texts = [column.name for column in table.of_kind("text")]
+    places = [place.casefold() for place in question.places]
+    outcome = yield from attempt(
+        f"# Which columns hold these values?\n"
+        f"for place in {places!r}:\n"
+        f"    for name in {texts!r}:\n"
+        f"        if (df[name].astype(str).str.casefold() == place).any():\n"
+        f'            print(f"- {{name}}: {{place}}")\n'
+        f"            break",
+        names=table.names,
+        setup=table.setup,
+    )
+    columns = {column.name: column for column in table.columns}
+    found = [line.rsplit(": ", 1) for line in outcome.findings]
+    written = dict(zip(places, question.places, strict=True))
+    conditions = tuple(
+        Condition(columns[name], "==", written.get(place, place))
+        for name, place in found
+        if name in columns
+    )
+    if not conditions and question.how == "count":
+        raise Stuck(f"No column of {table.file} holds {' or '.join(question.places)}.")
+    return replace(question, conditions=(*question.conditions, *conditions), places=())
 
 
 def link(file: str) -> str:
@@ -64,7 +95,7 @@ def _profile(table: Table) -> Answer:
     parts = [f"**{table.file}** has {table.rows:,} rows and {len(table.columns)} columns."]
     parts.append(_bullets(outcome.findings))
     if table.notes:
-        parts.append("How it was read and cleaned:\n" + _bullets(list(table.notes)))
+        parts.append("\n".join(["How it was read and cleaned:", *(f"- {n}" for n in table.notes)]))
     files = f"The cleaned table is {link(cleaning.file_name(table))}"
     if chart is not None:
         files += f", the chart {link(chart[1])}"
@@ -77,20 +108,20 @@ def _facts(table: Table) -> str:
     lines = ['print(f"- {df.isna().sum().sum()} of {df.size} cells are empty")']
     for date in table.of_kind("date")[:1]:
         name = literal(date.name)
-        inner = charts._braces(date.name)
+        inner = charts.braces(date.name)
         lines.append(
             f"dates = df[{name}].dropna()\n"
             f'print(f"- {inner} runs from {{dates.min():%d %b %Y}} to {{dates.max():%d %b %Y}}")'
         )
     for column in [c for c in table.columns if c.groups and c.kind == "text"][:2]:
-        inner = charts._braces(column.name)
+        inner = charts.braces(column.name)
         lines.append(
             f"top = df[{literal(column.name)}].value_counts().head(3)\n"
             f'print("- Most frequent {inner}:", ", ".join(f"{{k}} ({{n}})" for k, n in top.items()))'
         )
     measures = table.of_kind("number")
     for column in measures[:3]:
-        inner = charts._braces(column.name)
+        inner = charts.braces(column.name)
         lines.append(
             f"values = df[{literal(column.name)}]\n"
             f'print(f"- {inner}: {{values.min():.4g}} to {{values.max():.4g}}, mean {{values.mean():.4g}}")'
@@ -208,7 +239,7 @@ def _plain(table: Table, question: Question, data: str, where: str) -> str:
         return 'print(f"- {df.duplicated().sum()} of {len(df)} rows repeat an earlier one")'
     if wish == "rows":
         end = "tail" if question.last else "head"
-        return f"print({data}.{end}({question.count}).to_string())"
+        return f"print({data}.{end}({question.count}).to_string(max_cols=12))"
     if wish == "describe":
         chosen = f"[{[c.name for c in named]!r}]" if named else ""
         return f"print({data}{chosen}.describe().T.to_string())"
@@ -216,11 +247,11 @@ def _plain(table: Table, question: Question, data: str, where: str) -> str:
         return _top(table, question, data)
     if wish == "number":
         return _number(question, data, where)
-    columns = f"[{[c.name for c in named]!r}]" if named else ""
+    columns = f"[{[c.name for c in named]!r}]" if len(named) > 1 else ""
     return (
         f"rows = {data}{columns}\n"
-        f'print(f"- {{len(rows)}} of {{len(df)}} rows{charts._braces(where)}")\n'
-        f"print(rows.head(15).to_string())"
+        f'print(f"- {{len(rows)}} of {{len(df)}} rows{charts.braces(where)}")\n'
+        f"print(rows.head(15).to_string(max_cols=9))"
     )
 
 
@@ -229,35 +260,38 @@ def _top(table: Table, question: Question, data: str) -> str:
     ascending = ", ascending=True" if question.last else ", ascending=False"
     if measure is not None:
         texts = [c.name for c in table.columns if c.kind == "text"][:3]
-        names = list(dict.fromkeys([c.name for c in question.columns] + texts))
+        names = list(dict.fromkeys([c.name for c in question.columns] + (texts or table.names[:5])))
         return (
             f"rows = {data}.sort_values({literal(measure.name)}{ascending})[{names!r}]\n"
             f"print(rows.head({question.count}).to_string(index=False))"
         )
     column = question.columns[0]
     return (
-        f"counts = {data}[{literal(column.name)}].value_counts(ascending={question.last})\n"
-        f'print(f"- {{counts.index[0]}}: {{counts.iloc[0]}} of {{len({data})}} rows")\n'
+        f"rows = {data}\n"
+        f"counts = rows[{literal(column.name)}].value_counts(ascending={question.last})\n"
+        f'print(f"- {{counts.index[0]}}: {{counts.iloc[0]}} of {{len(rows)}} rows")\n'
         f"print(counts.head({question.count}).to_string())"
     )
 
 
 def _number(question: Question, data: str, where: str) -> str:
     how = question.how or "count"
-    inner = charts._braces(where)
+    inner = charts.braces(where)
     if how == "count" or not question.columns:
-        return f'print(f"- {{len({data})}} rows{inner}")'
-    lines = []
+        return f'rows = {data}\nprint(f"- {{len(rows)}} rows{inner}")'
+    lines = [f"rows = {data}"]
     for column in question.columns:
         if how not in ("min", "max", "nunique") and column.kind == "text":
             how_here = "nunique"
         else:
             how_here = how
-        word = "different values" if how_here == "nunique" else how_here
-        shown = "" if column.kind in ("text", "date") or how_here == "nunique" else ":.6g"
+        shown = "" if column.kind in ("text", "date") or how_here == "nunique" else ":.8g"
+        told = (
+            "{value} different values" if how_here == "nunique" else f"{how_here} {{value{shown}}}"
+        )
         lines.append(
-            f"value = {data}[{literal(column.name)}].{how_here}()\n"
-            f'print(f"- {charts._braces(column.name)}{inner}: {word} {{value{shown}}}")'
+            f"value = rows[{literal(column.name)}].{how_here}()\n"
+            f'print(f"- {charts.braces(column.name)}{inner}: {told}")'
         )
     return "\n".join(lines)
 
@@ -268,7 +302,7 @@ def _saved(table: Table, question: Question) -> Answer:
     name = f"{table.slug}{'_selected' if where else '_cleaned'}.{format}"
     writer = _WRITERS[format].format(path=f"/mnt/data/{name}")
     outcome = yield from attempt(
-        f'{data}.{writer}\nprint(f"- {{len({data})}} rows written to {name}")',
+        f'rows = {data}\nrows.{writer}\nprint(f"- {{len(rows)}} rows written to {name}")',
         names=table.names,
         setup=table.setup,
     )

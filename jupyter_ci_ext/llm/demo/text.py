@@ -39,8 +39,8 @@ NO_INTERPRETER = (
 )
 
 
-def cannot(asked: str, *, code: bool, servers: Sequence[LocalServer]) -> str:
-    """The answer to what the demo model does not understand."""
+def cannot(asked: bool, *, code: bool, servers: Sequence[LocalServer]) -> str:
+    """The answer to what the demo model does not understand, or to a greeting (not *asked*)."""
     parts = [ABOUT]
     if asked:
         parts[0] += " I cannot do what you ask."

@@ -22,6 +22,7 @@ from traitlets import default
 from traitlets.config import Config
 
 from .output import BoundedSession, BudgetedOutStream, OutputBudget
+from .reserve import Reserve
 
 _PORTS = ("shell", "iopub", "stdin", "hb", "control")  # their numbers are 1 to 5
 
@@ -51,8 +52,11 @@ class SandboxKernelApp(IPKernelApp):
     @default("session")
     def _session_default(self) -> BoundedSession:
         session = BoundedSession(parent=self)
+        session.reserve = Reserve()
         # leave room for what the envelope adds
         session.limit = int(self.settings["message_bytes"]) * 9 // 10
+        # sending without a copy starts a thread, which code at its limit of processes cannot have
+        session.copy_threshold = int(self.settings["message_bytes"])
         return session
 
     @default("kernel_class")
@@ -105,6 +109,9 @@ class SandboxKernelApp(IPKernelApp):
     def init_shell(self) -> None:
         super().init_shell()
         if self.shell is not None:
+            reserve = self.session.reserve
+            self.shell.events.register("pre_execute", reserve.hold)
+            self.shell.events.register("post_execute", reserve.release)
             self.shell.events.register("post_execute", _settle)
 
     def _fd(self, port: int) -> int:

@@ -13,6 +13,8 @@ from typing import Any
 from ipykernel.iostream import OutStream
 from jupyter_client.session import Session
 
+from .reserve import Reserve
+
 _ACCOUNTS_KEPT = 8
 _LONG_TEXT = 64 * 1024
 _LONG_LIST = 1000
@@ -120,9 +122,15 @@ class BoundedSession(Session):
     """A session none of whose messages is larger than the server will take."""
 
     limit: int = 16 << 20
+    reserve: Reserve
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
-        frames: list[bytes] = super().serialize(msg, ident)
+        frames: list[bytes]
+        try:
+            frames = super().serialize(msg, ident)
+        except MemoryError:
+            self.reserve.release()
+            frames = super().serialize(msg, ident)
         if sum(map(len, frames)) <= self.limit:
             return frames
         return super().serialize({**msg, "content": shorten(msg["content"], self.limit)}, ident)

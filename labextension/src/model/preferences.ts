@@ -12,7 +12,7 @@ export const DEFAULTS: IPreferences = {
   sendWith: 'Enter',
   saveFolder: '',
   foldCodeAfter: 14,
-  foldOutputAfter: 24,
+  foldOutputAfter: 20,
   restoreThread: true,
   instructions:
     'You are a careful data analyst. Look at the files first, then answer with Python code and say briefly what you found. Save tables and charts that were asked for under /mnt/data and link them.'

@@ -27,8 +27,16 @@ export interface INotice {
   deeds: Deed[];
 }
 
-/** What to say about a run that did not complete; null for one that did or goes on. */
-export function noticeOfRun(run: Run, trans: TranslationBundle): INotice | null {
+/**
+ * What to say about a run that did not complete; null for one that did or goes on.
+ *
+ * @param alive - whether the thread has a live session; null where that is not known
+ */
+export function noticeOfRun(
+  run: Run,
+  trans: TranslationBundle,
+  alive: boolean | null = null
+): INotice | null {
   switch (run.status) {
     case 'failed':
       return noticeOfFailure(
@@ -56,8 +64,13 @@ export function noticeOfRun(run: Run, trans: TranslationBundle): INotice | null 
       return {
         tone: 'info',
         title: trans.__('Stopped.'),
-        text: run.last_error?.message ?? '',
-        details: '',
+        text:
+          alive === null
+            ? trans.__('Files are kept.')
+            : alive
+              ? trans.__('Variables and files are kept.')
+              : trans.__('Files are kept; there are no variables.'),
+        details: run.last_error?.message ?? '',
         deeds: ['retry']
       };
     default:
@@ -92,7 +105,9 @@ const RULES: IRule[] = [
     when: /insufficient_quota|exceeded your current quota|billing/i,
     say: trans => ({
       title: trans.__('The account of the model is out of credit.'),
-      text: trans.__('Waiting does not help; the plan or the budget has to grow.'),
+      text: trans.__(
+        'Waiting does not help; the plan or the budget has to grow.'
+      ),
       deeds: ['retry', 'models']
     })
   },
@@ -124,7 +139,9 @@ const RULES: IRule[] = [
     when: /context.?(length|window)|maximum context|prompt is too long/i,
     say: trans => ({
       title: trans.__('The thread has become too long for this model.'),
-      text: trans.__('Start a new thread, or pick a model with a larger window.'),
+      text: trans.__(
+        'Start a new thread, or pick a model with a larger window.'
+      ),
       deeds: ['new-thread', 'models']
     })
   },
@@ -140,7 +157,9 @@ const RULES: IRule[] = [
     when: /unreachable|connect|broke off|timed? ?out|no answer|\b50[234]\b/i,
     say: trans => ({
       title: trans.__('The model does not answer.'),
-      text: trans.__('What was finished is kept. Try again, or pick another model.'),
+      text: trans.__(
+        'What was finished is kept. Try again, or pick another model.'
+      ),
       deeds: ['retry', 'connect']
     })
   }

@@ -4,6 +4,7 @@
 import * as React from 'react';
 
 import { fold, overwritten } from '../model/logs';
+import { tracebackOf } from '../model/outputs';
 import { formOf } from '../render/mime';
 import { fetchesRemotely } from '../render/safe';
 import type { IDisplayData, Output } from '../wire';
@@ -13,11 +14,12 @@ import { useServices } from './services';
 
 export const Outputs = React.memo(function Outputs(props: {
   outputs: readonly Output[];
+  active: boolean;
 }): JSX.Element {
   return (
     <>
       {props.outputs.map((output, at) => (
-        <OneOutput key={at} output={output} />
+        <OneOutput key={at} output={output} active={props.active} />
       ))}
     </>
   );
@@ -25,11 +27,14 @@ export const Outputs = React.memo(function Outputs(props: {
 
 const OneOutput = React.memo(function OneOutput(props: {
   output: Output;
+  active: boolean;
 }): JSX.Element | null {
   const { output } = props;
   switch (output.type) {
     case 'logs':
-      return output.logs === '' ? null : <Logs text={output.logs} />;
+      return output.logs === '' ? null : (
+        <Logs text={output.logs} active={props.active} />
+      );
     case 'image':
       return <FileImage id={output.image.file_id} />;
     case 'display_data':
@@ -39,8 +44,8 @@ const OneOutput = React.memo(function OneOutput(props: {
   }
 });
 
-/** Printed text, folded in the middle when it is long. */
-function Logs(props: { text: string }): JSX.Element {
+/** Printed text: its end while it is being printed, then folded in the middle when it is long. */
+function Logs(props: { text: string; active: boolean }): JSX.Element {
   const { model, trans } = useServices();
   const [whole, setWhole] = React.useState(false);
   const lines = model.preferences.foldOutputAfter;
@@ -48,10 +53,12 @@ function Logs(props: { text: string }): JSX.Element {
   const folded =
     whole || lines <= 0
       ? { head: text, tail: '', hidden: 0 }
-      : fold(text, Math.ceil(lines / 2), Math.floor(lines / 2));
+      : props.active
+        ? fold(text, 0, lines)
+        : fold(text, Math.ceil(lines / 2), Math.floor(lines / 2));
   return (
-    <div className="jp-CILogs">
-      <Safe format="text" source={folded.head} />
+    <div className="jp-CILogs" data-whole={whole}>
+      {folded.head !== '' && <Safe format="text" source={folded.head} />}
       {folded.hidden > 0 && (
         <>
           <button className="jp-CIMore" onClick={() => setWhole(true)}>
@@ -68,10 +75,14 @@ function Display(props: { output: IDisplayData }): JSX.Element | null {
   const { rendermime, trans } = useServices();
   const [shown, setShown] = React.useState(false);
   const { data, metadata = {} } = props.output;
+  const traceback = tracebackOf(props.output);
   const form = React.useMemo(
     () => formOf(data, rendermime.mimeTypes, fetchesRemotely),
     [data, rendermime]
   );
+  if (traceback !== null) {
+    return <Logs text={traceback} active={false} />;
+  }
   if (form === null) {
     return null;
   }

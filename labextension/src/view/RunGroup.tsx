@@ -24,14 +24,15 @@ export function RunGroup(props: {
   thread: ThreadModel;
   isLast: boolean;
 }): JSX.Element {
-  const { trans } = useServices();
+  const { model, trans } = useServices();
   const { item, thread, isLast } = props;
   const { run, parts } = item;
   const shown = shownImages(parts);
   const files = filesOf(
     parts.flatMap(part => (part.kind === 'text' ? [part.message] : []))
   ).filter(id => !shown.has(id));
-  const notice = run && noticeOfRun(run, trans);
+  const notice =
+    run && noticeOfRun(run, trans, isLast ? model.session.isAlive : null);
   return (
     <div className="jp-CIRun" data-status={run?.status}>
       {parts.map(part => {
@@ -64,9 +65,7 @@ export function RunGroup(props: {
         <PendingFunctions run={run} thread={thread} />
       )}
       {run && !isOver(run) && <Waiting item={item} thread={thread} />}
-      {notice && (
-        <Notice notice={isLast ? notice : { ...notice, deeds: [] }} />
-      )}
+      {notice && <Notice notice={isLast ? notice : { ...notice, deeds: [] }} />}
       {run?.status === 'completed' && (
         <p className="jp-CISummary">{summary(item, run, trans)}</p>
       )}

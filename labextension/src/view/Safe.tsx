@@ -1,7 +1,12 @@
 /**
  * Hosts for content that is not to be trusted.
  */
-import { renderHTML, renderLatex, renderMarkdown, renderText } from '@jupyterlab/rendermime';
+import {
+  renderHTML,
+  renderLatex,
+  renderMarkdown,
+  renderText
+} from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
@@ -39,7 +44,9 @@ export const Safe = React.memo(function Safe(props: ISafeProps): JSX.Element {
   return (
     <div
       ref={host}
-      className={`jp-CISafe jp-CISafe-${format} jp-RenderedHTMLCommon`}
+      className={`jp-CISafe jp-CISafe-${format} ${
+        format === 'text' ? 'jp-RenderedText' : 'jp-RenderedHTMLCommon'
+      }`}
       onClick={event => onClick(event, services)}
     />
   );
@@ -147,7 +154,8 @@ export function Rendered(props: {
   const { rendermime } = useServices();
   const host = React.useRef<HTMLDivElement>(null);
   const { mime, data, metadata } = props;
-  React.useEffect(() => {
+  // A layout effect, because its clean-up runs while the widget is still in the page.
+  React.useLayoutEffect(() => {
     const parent = host.current;
     if (!parent) {
       return;
@@ -164,10 +172,9 @@ export function Rendered(props: {
       parent.textContent = String(reason);
     });
     return () => {
-      if (renderer.isAttached) {
-        Widget.detach(renderer);
+      if (renderer.node.isConnected) {
+        renderer.dispose();
       }
-      renderer.dispose();
     };
   }, [rendermime, mime, data, metadata]);
   return <div ref={host} className="jp-CIRendered" />;

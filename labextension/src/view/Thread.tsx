@@ -3,13 +3,14 @@ import * as React from 'react';
 import { timeline } from '../model/timeline';
 import type { ThreadModel } from '../model/thread';
 import { noticeOfError } from '../model/words';
+import { Boundary } from './Boundary';
 import { Empty } from './Empty';
-import { UserMessage } from './Message';
+import { UserMessage, UserText } from './Message';
 import { Notice } from './Notice';
 import { Spinner, TextButton } from './parts';
 import { RunGroup } from './RunGroup';
 import { useServices, useSignals } from './services';
-import { Gone } from './SessionBar';
+import { Gone, NearLimit } from './SessionBar';
 
 /** The conversation, newest at the bottom; stays there unless one scrolls away. */
 export function Thread(props: { thread: ThreadModel }): JSX.Element {
@@ -57,15 +58,17 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
           )}
           {items.map((item, at) => (
             <div key={item.key} className="jp-CIItem">
-              {item.kind === 'message' ? (
-                <UserMessage message={item.message} />
-              ) : (
-                <RunGroup
-                  item={item}
-                  thread={thread}
-                  isLast={at === items.length - 1}
-                />
-              )}
+              <Boundary instead={trans.__('This could not be shown.')}>
+                {item.kind === 'message' ? (
+                  <UserMessage message={item.message} />
+                ) : (
+                  <RunGroup
+                    item={item}
+                    thread={thread}
+                    isLast={at === items.length - 1}
+                  />
+                )}
+              </Boundary>
             </div>
           ))}
           {pending && (
@@ -79,7 +82,7 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
                   ))}
                 </div>
               )}
-              <div className="jp-CIUser-text">{pending.text}</div>
+              <UserText text={pending.text} />
             </div>
           )}
           {(pending || thread.starting) && (
@@ -94,6 +97,7 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
               onDismiss={() => thread.dismissError()}
             />
           )}
+          <NearLimit />
           <Gone />
         </div>
       </div>

@@ -1,12 +1,7 @@
-import {
-  addIcon,
-  consoleIcon,
-  ellipsesIcon,
-  listIcon,
-  notebookIcon
-} from '@jupyterlab/ui-components';
+import { addIcon, ellipsesIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { consoleIcon, listIcon, notebookIcon } from '../icons';
 import { IconButton } from './parts';
 import { useServices, useSignals } from './services';
 

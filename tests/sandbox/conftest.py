@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_ci_ext.sandbox.policy import Policy
+from jupyter_ci_ext.sandbox.probe import probe_now
+
+ROOT = Path(__file__).parents[2]
+ORDINARY = 65534  # nobody
+
+
+@lru_cache(maxsize=4)
+def given_level(maximum: int) -> int:
+    return probe_now(Policy(maximum_level=maximum, minimum_level=1)).level
+
+
+def require(level: int) -> None:
+    """Skip where this host cannot give the level, as most continuous integration cannot."""
+    if given_level(level) < level:
+        pytest.skip(f"this host gives no isolation of level {level}")
+
+
+@pytest.fixture(params=[3, 2], ids=["level 3", "level 2"])
+def level(request: pytest.FixtureRequest) -> int:
+    require(request.param)
+    return int(request.param)
+
+
+@lru_cache(maxsize=16)
+def tried(who: str, level: int, *groups: str) -> dict[str, Any]:
+    """All cases of a level, tried by the harness in a process of its own."""
+    with tempfile.TemporaryDirectory() as home:
+        os.chmod(home, 0o777)
+        user: dict[str, Any] = {}
+        if who == "user" and os.getuid() == 0:
+            user = {"user": ORDINARY, "group": ORDINARY, "extra_groups": []}
+        answer = subprocess.run(
+            [sys.executable, "-m", "tests.sandbox.harness", str(level), *groups],
+            cwd=ROOT,
+            env={
+                "HOME": home,
+                "PATH": os.environ["PATH"],
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "OPENAI_API_KEY": "CANARY",  # also in /proc/SERVER/environ
+            },
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+            **user,
+        )
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+@lru_cache(maxsize=1)
+def reachable_for_others() -> bool:
+    """Whether an ordinary user can read this environment and this folder."""
+    check = subprocess.run(
+        [sys.executable, "-c", "import zmq, jupyter_ci_ext, tests.sandbox"],
+        cwd="/",
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        user=ORDINARY,
+        group=ORDINARY,
+        extra_groups=[],
+        check=False,
+    )
+    return check.returncode == 0
+
+
+def require_user(who: str) -> None:
+    if who == "root" and os.getuid() != 0:
+        pytest.skip("only root can try what root's sandboxes hold")
+    if who == "user" and os.getuid() == 0 and not reachable_for_others():
+        pytest.skip("this environment cannot be read by an ordinary user")
