@@ -13,10 +13,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from anyio import to_thread
-
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.cells import Cell, Shown
 from jupyter_ci_ext.engine.limits import RunLimits
+from jupyter_ci_ext.engine.paths import into_code, out_of_output
 from jupyter_ci_ext.engine.results import FRESH, result_text
 from jupyter_ci_ext.engine.stop import Stop, attend, either
 from jupyter_ci_ext.engine.values import (
@@ -53,6 +53,8 @@ class CodeSession(Protocol):
     def info(self) -> SessionInfo: ...
     @property
     def names(self) -> dict[str, str]: ...
+    @property
+    def data_path(self) -> str: ...
     async def stage(self, files: Sequence[StagedFile]) -> None: ...
     def execute(self, code: str) -> AsyncIterator[Output]: ...
     async def interrupt(self) -> None: ...
@@ -116,13 +118,15 @@ class Interpreter:
         try:
             session = await self._take(notes)
             if session is not None and not self._stop.asked:
-                outputs = attend(session.execute(call.source), self._stop, session.interrupt)
+                path = session.data_path
+                source = into_code(call.source, path)
+                outputs = attend(session.execute(source), self._stop, session.interrupt)
                 async with aclosing(outputs):
                     async for output in outputs:
                         if isinstance(output, ExecutionEnd):
                             end = output
                             break
-                        for now in cell.feed(output):
+                        for now in cell.feed(out_of_output(output, path)):
                             value = await self._value(now, number, pictures, images)
                             pictures += isinstance(value, Picture)
                             if isinstance(value, Logs):
@@ -140,6 +144,10 @@ class Interpreter:
             if isinstance(value, Logs):
                 logs.append(value.text)
             yield value
+        if end.status in ("timeout", "lost") and end.reason:
+            # The model is told by the result; people and programs see it where output would be.
+            for said in cell.say(f"[{end.reason}]\n"):
+                yield said
         if made:
             yield FilesMade(tuple(made))
         text = result_text(

@@ -65,11 +65,6 @@ class Journal:
         self._said = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    @property
-    def last_seq(self) -> int:
-        """The number of the newest event."""
-        return self._log.last_seq
-
     async def say(
         self,
         name: str,

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from jupyter_client.session import Session as MessageSession
 
 from jupyter_ci_ext.errors import SessionLost
-from jupyter_ci_ext.kernels.outputs import ClearOutput, Output, from_message
+from jupyter_ci_ext.kernels.outputs import ClearOutput, Output, StreamText, from_message
 
 Channel = Literal["shell", "iopub", "control"]
 Message = dict[str, Any]
@@ -38,6 +38,7 @@ RETRY = 1.0
 
 GONE = "The kernel was shut down."
 RESTARTED = "The kernel was restarted."
+OUTPUT_LOST = "[output was lost: a message was too large, or too many came at once]\n"
 GOING = "The kernel was shut down or restarted by somebody else."
 
 
@@ -90,7 +91,9 @@ class ZmqTransport(Transport):
 
     def send(self, channel: Channel, msg_type: str, content: dict[str, Any]) -> str:
         message = self._session.msg(msg_type, content)
-        self._session.send(self._streams[channel].socket, message)
+        # Through the stream, not its socket: a send on that can swallow the one sign there is of
+        # a message that came in, which the stream would then never see.
+        self._session.send(self._streams[channel], message)
         return str(message["header"]["msg_id"])
 
     async def lost(self) -> str | None:
@@ -240,6 +243,7 @@ class Connection:
         if not request.done.done():
             if request.reply is not None and time.monotonic() - request.heard > IDLE_GRACE:
                 self._transport.reopen_iopub()
+                request.take(StreamText("stderr", OUTPUT_LOST))
                 request.idle = True
                 self._settle(request)
                 return True

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio.to_thread
+import anyio
 
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import CodeInterpreterError, SessionLost
 from jupyter_ci_ext.kernels.connection import Connection
 from jupyter_ci_ext.kernels.jobs import Jobs
@@ -45,7 +46,7 @@ class Spare:
 
 
 class Spares:
-    """A few spares, made in the background once the first was asked for."""
+    """A few spares, made in the background; *changed* is called whenever one is ready."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Spares:
         start: Callable[[Path], Awaitable[Kernel]],
         jobs: Jobs,
         *,
+        changed: Callable[[], None],
         count: int,
         preload: Sequence[str],
         start_timeout: float,
@@ -60,6 +62,7 @@ class Spares:
         self._slots = slots
         self._start = start
         self._jobs = jobs
+        self._changed = changed
         self._count = count
         self._preload = list(preload)
         self._start_timeout = start_timeout
@@ -96,6 +99,7 @@ class Spares:
         try:
             while len(self._ready) < self._count:
                 self._ready.append(await self._make())
+                self._changed()
         except CodeInterpreterError as error:
             # The next session starts cold, and says what is wrong to somebody who reads it.
             self._log.warning("No warm kernel was made: %s", error)
@@ -105,7 +109,7 @@ class Spares:
             self._filling = False
 
     async def _make(self) -> Spare:
-        slot = await anyio.to_thread.run_sync(self._slots.create)
+        slot = await to_thread.run_sync(self._slots.create)
         kernel: Kernel | None = None
         connection: Connection | None = None
         try:
@@ -120,7 +124,7 @@ class Spares:
                     connection.close()
                 if kernel is not None:
                     await kernel.stop()
-                await anyio.to_thread.run_sync(self._slots.discard, slot)
+                await to_thread.run_sync(self._slots.discard, slot)
             raise
 
     async def _import(self, connection: Connection) -> None:
@@ -137,4 +141,4 @@ class Spares:
         """End a spare, claimed or not, and delete its workspace."""
         with anyio.CancelScope(shield=True):
             await spare.end()
-            await anyio.to_thread.run_sync(self._slots.discard, spare.slot)
+            await to_thread.run_sync(self._slots.discard, spare.slot)

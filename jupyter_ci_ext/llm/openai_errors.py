@@ -121,7 +121,10 @@ def _status(
     if status == 429:
         if _QUOTA.search(code) or _QUOTA.search(words):
             return "quota", words, None
-        return "rate_limit", words, _retry_after(error, words)
+        wait = _retry_after(error, words)
+        if wait and not _TRY_AGAIN.search(words):
+            words = f"{words.rstrip('.')}. Please try again in {wait:g}s."
+        return "rate_limit", words, wait
     if status in (408, 504):
         return "timeout", f"{where} did not answer in time: {words}", None
     if status >= 500:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Mapping
@@ -21,21 +22,30 @@ _THREAD_VARIABLES = (
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
-def resource_limits(policy: Policy, *, count_processes: bool = True) -> dict[str, int]:
+def resource_limits(policy: Policy, others: int = 0) -> dict[str, int]:
     """Limits by the names of the ``resource`` module, without the prefix ``RLIMIT_``.
 
     RLIMIT_DATA and not RLIMIT_AS: the latter counts address space that is only reserved (64 MiB per
-    thread), and a kernel with 20 threads has more than 1 GiB of it. ``count_processes`` is false
-    where the number of processes would be counted together with those of the server's user.
+    thread), and a kernel with 20 threads has more than 1 GiB of it. ``others`` are tasks outside
+    the sandbox that count toward the same user.
     """
-    limits = {"CORE": 0, "NOFILE": policy.open_files}
+    limits = {"CORE": 0, "NOFILE": policy.open_files, "NPROC": policy.processes + others}
     if policy.data_limit:
         limits["DATA"] = policy.data_limit
     if policy.file_size:
         limits["FSIZE"] = policy.file_size
-    if count_processes:
-        limits["NPROC"] = policy.processes
     return limits
+
+
+def tasks_of(uid: int) -> int:
+    """Processes and threads that run as this user now; 0 where there is no /proc to ask."""
+    count = 0
+    for pid in os.listdir("/proc") if os.path.isdir("/proc/self/task") else ():
+        if pid.isdigit():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{pid}").st_uid == uid:
+                    count += len(os.listdir(f"/proc/{pid}/task"))
+    return count
 
 
 def threads(policy: Policy) -> int:

@@ -26,6 +26,7 @@ _LOG_BYTES = 64 * 1024
 _IDLE_FACTOR = 4  # a sandbox that used no processor time is looked at that much more rarely
 _WALK_FACTOR = 10  # a walk through the workspace takes at most a tenth of the time
 _DEEPEST = 64
+_OWN_PROCESSES = 4  # bubblewrap's or the reaper, and the kernel
 _BUSY_PERCENT = 1.0
 
 
@@ -136,7 +137,7 @@ class Monitor(threading.Thread):
         )
         if watched.memory and watched.memory_by == "watchdog" and memory > watched.memory:
             problem = memory_reason(watched.memory)
-        elif watched.processes and len(pids) > watched.processes + _DEEPEST:
+        elif watched.processes and len(pids) > watched.processes + _OWN_PROCESSES:
             problem = f"The code ran more than {watched.processes} processes."
         if problem and self.reason is None:
             self.reason = problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import tempfile
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import bubblewrap, confined, limits, seccomp
+from . import bubblewrap, confined, fonts, limits, seccomp
 from .mounts import Environment
 from .policy import Launch, Policy
 from .stage2 import landlock
@@ -47,13 +48,15 @@ class Start:
         """The workspace as the code sees it."""
         return bubblewrap.DATA_PATH if self.plan.level == 3 else str(self.launch.workspace)
 
-    @property
+    @functools.cached_property
     def limits(self) -> dict[str, int]:
         """The resource limits of each process.
 
-        Without a user namespace RLIMIT_NPROC would count all processes of the server's user.
+        RLIMIT_NPROC counts by user: in a namespace of its own, or as a user of its own, the code
+        starts from nought, elsewhere from what the server's user runs at this moment.
         """
-        return limits.resource_limits(self.policy, count_processes=self.plan.level == 3)
+        others = limits.tasks_of(os.getuid()) if self.plan.level < 3 else 0
+        return limits.resource_limits(self.policy, others)
 
 
 class Build:
@@ -121,6 +124,7 @@ class Build:
         self.environ = limits.environment(
             start.policy, start.environment.prefix, str(room.home), str(room.tmp)
         )
+        room.show(fonts.cached(start.environment.python), fonts.FOLDER_IN_HOME)
         more: dict[str, Any] = {}
         unwritable: tuple[str, ...] = ()
         if start.plan.level == 2:

@@ -10,6 +10,7 @@ import { NotebookActions } from '@jupyterlab/notebook';
 import { Menu } from '@lumino/widgets';
 import type * as React from 'react';
 
+import { fenced } from './model/fences';
 import { plain } from './model/logs';
 import type { PanelModel } from './model/panel';
 import type { Deed } from './model/words';
@@ -172,16 +173,6 @@ export function activeCellText(
   return { code, error };
 }
 
-/** Text as a fenced block that nothing in it can close. */
-export function fenced(text: string, language: string): string {
-  const longest = Math.max(
-    2,
-    ...[...text.matchAll(/`{3,}/g)].map(([run]) => run.length)
-  );
-  const fence = '`'.repeat(longest + 1);
-  return `${fence}${language}\n${text}\n${fence}\n`;
-}
-
 function mentionsOf({ model, notebooks, browser }: IAround): IMention[] {
   const { trans, attachments } = model;
   const found: IMention[] = [];
@@ -189,12 +180,16 @@ function mentionsOf({ model, notebooks, browser }: IAround): IMention[] {
   const add = (label: string, hint: string, apply: IMention['apply']) =>
     found.push({ id: `${hint} ${label}`, label, hint, apply });
   if (cell) {
-    add(trans.__('cell'), trans.__('the active cell'), () =>
-      `\n${fenced(cell.code, 'python')}`
+    add(
+      trans.__('cell'),
+      trans.__('the active cell'),
+      () => `\n${fenced(cell.code, 'python')}`
     );
     if (cell.error) {
-      add(trans.__('error'), trans.__('the error of the active cell'), () =>
-        `\n${fenced(cell.code, 'python')}\n${fenced(cell.error, 'text')}`
+      add(
+        trans.__('error'),
+        trans.__('the error of the active cell'),
+        () => `\n${fenced(cell.code, 'python')}\n${fenced(cell.error, 'text')}`
       );
     }
   }

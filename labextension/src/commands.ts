@@ -2,16 +2,12 @@ import { Notification } from '@jupyterlab/apputils';
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { activeCellText, fenced, folderOf } from './around';
+import { activeCellText, folderOf } from './around';
 import type { IAround } from './around';
 import * as rest from './client/rest';
-import {
-  askForAssistant,
-  askForTitle,
-  confirm,
-  showConnect
-} from './dialogs';
+import { askForAssistant, askForTitle, confirm, showConnect } from './dialogs';
 import { interpreterIcon } from './icons';
+import { fenced } from './model/fences';
 import { CommandIDs } from './tokens';
 import type { ICodeInterpreter } from './tokens';
 

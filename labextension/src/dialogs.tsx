@@ -15,7 +15,10 @@ export interface IAssistantFields {
 }
 
 /** Name, model and instructions of an assistant, in a form. */
-class AssistantForm extends ReactWidget implements Dialog.IBodyWidget<IAssistantFields> {
+class AssistantForm
+  extends ReactWidget
+  implements Dialog.IBodyWidget<IAssistantFields>
+{
   constructor(
     private readonly _fields: IAssistantFields,
     private readonly _models: readonly IModelInfo[],
@@ -121,6 +124,10 @@ export async function showConnect(
   trans: TranslationBundle
 ): Promise<void> {
   const address = local[0] ?? 'http://127.0.0.1:11434/v1';
+  const remote = 'export OPENAI_API_KEY=sk-…\njupyter lab';
+  const onMachine = `export OPENAI_BASE_URL=${address}\nexport OPENAI_API_KEY=unused\njupyter lab`;
+  const config =
+    'c.ModelProvider.base_url = "…"\nc.ModelProvider.default_model = "…"';
   const body = (
     <div className="jp-CIConnect">
       <p>
@@ -128,19 +135,15 @@ export async function showConnect(
           'Models are connected where the Jupyter server is started. Any server that speaks the chat completions API will do. Set these and start Jupyter again:'
         )}
       </p>
-      <pre>{'export OPENAI_API_KEY=sk-…\njupyter lab'}</pre>
+      <pre>{remote}</pre>
       <p>
         {local.length > 0
           ? trans.__('A model server answers on this machine (%1):', address)
           : trans.__('A model on this machine, for example Ollama:')}
       </p>
-      <pre>
-        {`export OPENAI_BASE_URL=${address}\nexport OPENAI_API_KEY=unused\njupyter lab`}
-      </pre>
-      <p>
-        {trans.__('Or in jupyter_ci_ext_config.py:')}
-      </p>
-      <pre>{'c.ModelProvider.base_url = "…"\nc.ModelProvider.default_model = "…"'}</pre>
+      <pre>{onMachine}</pre>
+      <p>{trans.__('Or in jupyter_ci_ext_config.py:')}</p>
+      <pre>{config}</pre>
     </div>
   );
   await showDialog({

@@ -70,7 +70,11 @@ export interface IStepDelta {
           input?: string;
           outputs?: Array<{ index: number } & Partial<Output>>;
         };
-        function?: { name?: string; arguments?: string; output?: string | null };
+        function?: {
+          name?: string;
+          arguments?: string;
+          output?: string | null;
+        };
       }>;
     };
   };
@@ -97,8 +101,8 @@ export interface IModelInfo {
 }
 
 export interface IIsolation {
+  /** 3 is the strongest, 0 is none. */
   level: number;
-  name: string;
   sufficient?: boolean;
   layers: string[];
   reasons?: string[];

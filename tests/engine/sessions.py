@@ -41,6 +41,7 @@ class ScriptedSession:
         self.folder = folder
         self.fresh = True
         self.names: dict[str, str] = {}
+        self.data_path = "/mnt/data"
         self.executed: list[str] = []
         self.interrupts = 0
         self.running = asyncio.Event()

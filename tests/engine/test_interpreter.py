@@ -10,7 +10,7 @@ import pytest
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.results import FRESH, NOTHING
 from jupyter_ci_ext.errors import SandboxUnavailable, SessionLost, StoreError
-from jupyter_ci_ext.kernels.outputs import DisplayData, ExecutionEnd, StreamText
+from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, ExecutionEnd, StreamText
 from jupyter_ci_ext.llm.base import CallResult, Turn
 from jupyter_ci_ext.wire.run_step import (
     CodeInterpreterOutput,
@@ -72,6 +72,11 @@ async def test_a_lost_kernel_is_a_reason_and_the_run_goes_on(tmp_path: Path) -> 
     assert done.steps[0].metadata["execution"] == "lost"
     assert done.steps[0].metadata["kept"] == "false"
     assert "more memory" in done.steps[0].metadata["reason"]
+    outputs = done.steps[0].step_details.tool_calls[0].code_interpreter.outputs
+    assert [output.logs for output in outputs] == [
+        "so far",
+        "[It used more memory than 2 GiB. Variables are lost.]\n",
+    ]
 
 
 @runs
@@ -202,3 +207,23 @@ def test_what_goes_wrong_inside_fails_the_run(error: Exception, tmp_path: Path) 
         assert ("disk is full" in done.run.last_error.message) == isinstance(error, StoreError)
 
     go()
+
+
+@runs
+async def test_mnt_data_where_there_is_none(tmp_path: Path) -> None:
+    """A weaker sandbox has the workspace elsewhere; neither model nor client need to know."""
+    source = "open('/mnt/data/a.csv'); '/mnt/database'; 'x/mnt/data'"
+    real = str(tmp_path / "w")
+    error = ErrorOutput("E", f"{real}/b", f"no {real}/b")
+    html = {"text/html": f"<i>{real}/c</i>", "text/plain": f"{real}/c"}
+    llm = ScriptedLLM(codes(source), says("ok"))
+    cell = Cell([StreamText("stdout", f"{real}/a.csv\n"), error, DisplayData(html)])
+    sessions = ScriptedSessions(tmp_path / "w", cell)
+    sessions.session.data_path = real
+    async with house_in(tmp_path, llm, sessions) as house:
+        done = await house.go()
+    [ran] = sessions.session.executed
+    assert ran == f"open('{real}/a.csv'); '/mnt/database'; 'x/mnt/data'"
+    assert told(llm.asked[1]) == "/mnt/data/a.csv\nno /mnt/data/b\n/mnt/data/c"
+    assert real not in done.steps[0].model_dump_json()
+    assert "/mnt/data/a.csv" in done.steps[0].model_dump_json()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_ci_ext.kernels.names import MAX_BYTES, free_name, printable, safe_name
@@ -33,6 +33,7 @@ def test_names_are_made_safe(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
 
+@settings(database=None, deadline=None)
 @given(st.text())
 def test_any_name_becomes_one_component_that_a_file_system_takes(name: str) -> None:
     safe = safe_name(name)

@@ -15,6 +15,7 @@ from jupyter_ci_ext.errors import SandboxUnavailable, SessionLost
 from jupyter_ci_ext.kernels import connection as connection_module
 from jupyter_ci_ext.kernels import pool as pool_module
 from jupyter_ci_ext.kernels.config import SessionPool
+from jupyter_ci_ext.kernels.outputs import ExecutionEnd, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
 
 from .fakes import (
@@ -24,7 +25,7 @@ from .fakes import (
     RefusingLauncher,
     RudeTransport,
 )
-from .plain import end_of, pool, printed, until
+from .plain import pool, printed, run, until
 
 Wait = Callable[[Any], Any]
 
@@ -108,7 +109,8 @@ def test_the_least_recently_used_idle_session_gives_way(wait: Wait, tmp_path: Pa
         launcher = InstantLauncher()
         async with pool(tmp_path, launcher, max_sessions=2) as sessions:
             for key in ("a", "b", "a"):
-                async with sessions.use(key):
+                async with sessions.use(key) as session:
+                    await printed(session, "used")
                     await asyncio.sleep(0.01)
             async with sessions.use("c"):
                 assert [info.key for info in sessions.list()] == ["a", "c"]
@@ -363,7 +365,10 @@ def test_output_that_broke_its_channel_costs_that_output_only(
     async def scenario() -> None:
         launcher = InstantLauncher(MutedTransport)
         async with pool(tmp_path, launcher) as sessions, sessions.use("a") as session:
-            end = await end_of(session, "too much")
+            note, end = await run(session, "too much")
+            assert isinstance(note, StreamText)
+            assert "output was lost" in note.text
+            assert isinstance(end, ExecutionEnd)
             assert (end.status, end.kept) == ("ok", True)
             assert await printed(session, "next") == "next"
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from jupyter_ci_ext.kernels.outputs import (
@@ -324,12 +323,15 @@ def test_code_that_cannot_be_interrupted_is_killed(use: Any, wait: Wait, code: s
     wait(scenario())
 
 
-def test_an_idle_kernel_that_was_killed_is_replaced_unnoticed(use: Any, wait: Wait) -> None:
+def test_an_idle_kernel_that_was_killed_is_replaced_unnoticed(
+    use: Any, wait: Wait, manager: Any
+) -> None:
     async def scenario() -> None:
         async with use() as session:
             pid = int(await printed(session, "import os; print(os.getpid())"))
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        while await manager.is_alive(kernel_id(session)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         async with use() as session:
             assert session.fresh
             assert await printed(session, "print('here')") == "here\n"
@@ -438,3 +440,17 @@ def limit(session: Session, seconds: float) -> Iterator[None]:
         yield
     finally:
         session._policy = policy
+
+
+def test_no_reply_is_overlooked_among_others(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with plain_pool(tmp_path, LIMITS) as (sessions, _), sessions.use("a") as session:
+            connection = session._connection
+            assert connection is not None
+            for number in range(300):
+                # Answers to these come in while the code is sent.
+                connection._transport.send("shell", "kernel_info_request", {})
+                await asyncio.sleep(0.0005 * (number % 10))
+                assert (await end_of(session, "pass")).status == "ok"
+
+    wait(scenario())

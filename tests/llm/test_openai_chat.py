@@ -426,7 +426,11 @@ async def test_where_tools_are_refused_and_must_be_used_the_refusal_stands(upstr
             "quota",
         ),
         (error(402, "Payment required"), "quota", "Payment"),
-        (error(429, "Slow down", retry_after=3600), "rate_limit", "Slow down"),
+        (
+            error(429, "Slow down.", retry_after=3600),
+            "rate_limit",
+            r"Slow down\. Please try again in 3600s\.",
+        ),
         (
             error(400, "This model's maximum context length is 4096 tokens"),
             "context_length",

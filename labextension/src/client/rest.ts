@@ -253,12 +253,10 @@ export async function openEvents(
   run: string,
   options: { after: string; keepAlive: number; signal: AbortSignal }
 ): Promise<ReadableStream<Uint8Array>> {
-  const url = urlOf(
-    settings,
-    API,
-    ['threads', thread, 'runs', run, 'events'],
-    { 'include[]': RICH_OUTPUTS, after: options.after || undefined }
-  );
+  const url = urlOf(settings, API, ['threads', thread, 'runs', run, 'events'], {
+    'include[]': RICH_OUTPUTS,
+    after: options.after || undefined
+  });
   const headers: Record<string, string> = {
     Accept: 'text/event-stream',
     'X-CI-Keep-Alive': String(options.keepAlive)

@@ -121,7 +121,10 @@ export function withMessages(
 }
 
 /** Forgets a message that did not come to be. */
-export function withoutMessage(state: IConversation, id: string): IConversation {
+export function withoutMessage(
+  state: IConversation,
+  id: string
+): IConversation {
   const { [id]: _, ...messages } = state.messages;
   return {
     ...state,
@@ -257,7 +260,8 @@ function withStepDelta(
         type: 'function',
         function: {
           name: (call?.name ?? '') + (delta.function?.name ?? ''),
-          arguments: (call?.arguments ?? '') + (delta.function?.arguments ?? ''),
+          arguments:
+            (call?.arguments ?? '') + (delta.function?.arguments ?? ''),
           output: delta.function?.output ?? call?.output ?? null
         }
       };
@@ -304,7 +308,10 @@ function codeCall(
     type: 'code_interpreter',
     code_interpreter: {
       input: (before?.code_interpreter.input ?? '') + (input ?? ''),
-      outputs: Array.from(outputs, output => output ?? { type: 'logs', logs: '' })
+      outputs: Array.from(
+        outputs,
+        output => output ?? { type: 'logs', logs: '' }
+      )
     }
   };
 }

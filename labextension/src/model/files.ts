@@ -53,7 +53,9 @@ export class FilesModel implements IDisposable {
 
   /** The file's object; asked for once. */
   get(id: string): Promise<FileObject> {
-    return this._once(this._objects, id, () => rest.getFile(this._settings, id));
+    return this._once(this._objects, id, () =>
+      rest.getFile(this._settings, id)
+    );
   }
 
   /** Remembers the object of a file that was just made. */
@@ -68,7 +70,8 @@ export class FilesModel implements IDisposable {
         this.get(id).catch(() => null),
         rest.fileContent(this._settings, id)
       ]);
-      const type = IMAGE_TYPES[extensionOf(file?.filename ?? '')] ?? 'image/png';
+      const type =
+        IMAGE_TYPES[extensionOf(file?.filename ?? '')] ?? 'image/png';
       if (type === 'image/svg+xml') {
         // Not as a blob: opened in a tab of its own, it would run in this origin.
         return `data:${type},${encodeURIComponent(await content.text())}`;

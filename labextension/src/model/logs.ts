@@ -1,9 +1,10 @@
+/* eslint-disable no-control-regex */
 /**
  * Text that a program wrote for a terminal. Pure.
  */
 
-// eslint-disable-next-line no-control-regex
-const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\))/g;
+const ESCAPES =
+  /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\))/g;
 
 /** The text without terminal colours and other escape sequences. */
 export function plain(text: string): string {
@@ -27,9 +28,10 @@ export function failureIn(logs: string): string {
   }
   const after = text.slice(start).split('\n');
   for (let at = after.length - 1; at >= 0; at--) {
-    const match = /^([A-Za-z_][\w.]*?(?:Error|Exception|Exit|Interrupt|Warning|StopIteration|Timeout|Expired)\w*)(?::\s*(.*))?$/.exec(
-      after[at].trimEnd()
-    );
+    const match =
+      /^([A-Za-z_][\w.]*?(?:Error|Exception|Exit|Interrupt|Warning|StopIteration|Timeout|Expired)\w*)(?::\s*(.*))?$/.exec(
+        after[at].trimEnd()
+      );
     if (match) {
       const name = match[1].split('.').pop()!;
       return match[2] ? `${name}: ${match[2]}` : name;

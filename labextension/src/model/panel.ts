@@ -10,6 +10,7 @@ import { Signal } from '@lumino/signaling';
 import * as rest from '../client/rest';
 import type { Assistant, IModelInfo, IStatus, IThreadRow } from '../wire';
 import { Attachments } from './attachments';
+import { fenced } from './fences';
 import { FilesModel } from './files';
 import type { IPreferences } from './preferences';
 import { DEFAULTS } from './preferences';
@@ -212,7 +213,7 @@ export class PanelModel implements IDisposable {
   /** Has a code step's code run once more, in the session as it is now. */
   async runAgain(code: string): Promise<void> {
     const ask = this.trans.__('Run this code again:');
-    await this.thread.send(`${ask}\n\n\`\`\`python\n${code}\n\`\`\``, [], () =>
+    await this.thread.send(`${ask}\n\n${fenced(code, 'python')}`, [], () =>
       this.runOptions(true)
     );
   }

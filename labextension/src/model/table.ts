@@ -62,7 +62,11 @@ export function readTable(
     endRow();
   }
   const [header = [], ...body] = rows;
-  return { header, rows: body, total: complete ? Math.max(0, total - 1) : null };
+  return {
+    header,
+    rows: body,
+    total: complete ? Math.max(0, total - 1) : null
+  };
 }
 
 function delimiterOf(text: string): string {

@@ -315,7 +315,11 @@ export class ThreadModel implements IDisposable {
     let messages: Message[] = page.data;
     let more = page.has_more;
     // A run whose messages straddle the edge of the page is shown whole or not at all.
-    while (more && messages.length > 0 && messages[messages.length - 1].run_id) {
+    while (
+      more &&
+      messages.length > 0 &&
+      messages[messages.length - 1].run_id
+    ) {
       const next = await rest.listMessages(this._settings, id, {
         limit: 10,
         after: messages[messages.length - 1].id

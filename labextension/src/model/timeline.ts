@@ -2,17 +2,10 @@
  * What stands below what in a conversation: user messages, and runs with their texts and code in
  * the order in which they happened. Pure.
  */
-import type {
-  IFunctionCall,
-  ICodeCall,
-  IDisplayData,
-  Message,
-  Run,
-  Step
-} from '../wire';
+import type { IFunctionCall, ICodeCall, Message, Run, Step } from '../wire';
 import type { IConversation, IProgress } from './conversation';
 import { isOver } from './conversation';
-import { failureIn } from './logs';
+import { errorIn } from './outputs';
 
 export type Part =
   | { kind: 'text'; key: string; message: Message }
@@ -163,10 +156,7 @@ export function outcomeOf(step: Step, call: ICodeCall): IOutcome {
 
 function judge(step: Step, call: ICodeCall): IOutcome {
   const said = step.metadata ?? {};
-  const logs = call.code_interpreter.outputs
-    .map(output => (output.type === 'logs' ? output.logs : ''))
-    .join('\n');
-  const error = failureIn(logs);
+  const error = errorIn(call.code_interpreter.outputs);
   return {
     state: stateOf(step, said.execution, error),
     error,
@@ -244,8 +234,4 @@ export function activeRun(state: IConversation): Run | undefined {
     }
   }
   return undefined;
-}
-
-export function isDisplayData(output: { type: string }): output is IDisplayData {
-  return output.type === 'display_data';
 }

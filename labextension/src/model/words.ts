@@ -105,7 +105,9 @@ const RULES: IRule[] = [
     when: /insufficient_quota|exceeded your current quota|billing/i,
     say: trans => ({
       title: trans.__('The account of the model is out of credit.'),
-      text: trans.__('Waiting does not help; the plan or the budget has to grow.'),
+      text: trans.__(
+        'Waiting does not help; the plan or the budget has to grow.'
+      ),
       deeds: ['retry', 'models']
     })
   },
@@ -137,7 +139,9 @@ const RULES: IRule[] = [
     when: /context.?(length|window)|maximum context|prompt is too long/i,
     say: trans => ({
       title: trans.__('The thread has become too long for this model.'),
-      text: trans.__('Start a new thread, or pick a model with a larger window.'),
+      text: trans.__(
+        'Start a new thread, or pick a model with a larger window.'
+      ),
       deeds: ['new-thread', 'models']
     })
   },
@@ -153,7 +157,9 @@ const RULES: IRule[] = [
     when: /unreachable|connect|broke off|timed? ?out|no answer|\b50[234]\b/i,
     say: trans => ({
       title: trans.__('The model does not answer.'),
-      text: trans.__('What was finished is kept. Try again, or pick another model.'),
+      text: trans.__(
+        'What was finished is kept. Try again, or pick another model.'
+      ),
       deeds: ['retry', 'connect']
     })
   }

@@ -1,4 +1,7 @@
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import type {
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 
 import { CommandIDs, ICodeInterpreter } from '../tokens';
@@ -9,8 +12,12 @@ export const palettePlugin: JupyterFrontEndPlugin<void> = {
   description: 'The commands of the code interpreter in the palette.',
   autoStart: true,
   requires: [ICodeInterpreter, ICommandPalette],
-  activate: (_, { model }: ICodeInterpreter, palette: ICommandPalette) => {
-    const category = model.trans.__('Code Interpreter');
+  activate: (
+    _app: JupyterFrontEnd,
+    interpreter: ICodeInterpreter,
+    palette: ICommandPalette
+  ) => {
+    const category = interpreter.model.trans.__('Code Interpreter');
     for (const command of Object.values(CommandIDs)) {
       palette.addItem({ command, category });
     }

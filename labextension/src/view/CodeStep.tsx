@@ -12,6 +12,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { duration } from '../model/format';
+import { shownOutputs } from '../model/outputs';
 import type { Part } from '../model/timeline';
 import { Code } from './Code';
 import { Outputs } from './Outputs';
@@ -22,6 +23,8 @@ type CodePart = Extract<Part, { kind: 'code' }>;
 
 /** Milliseconds without a new character after which code is taken to be running. */
 const WRITTEN_AFTER = 900;
+
+const LANGUAGE = 'Python';
 
 interface IProps {
   part: CodePart;
@@ -35,6 +38,7 @@ export const CodeStep = React.memo(
     const foldable = part.followed !== '';
     const shown = open ?? !foldable;
     const { input, outputs } = part.call.code_interpreter;
+    const stopped = part.outcome.state === 'stopped';
     const Caret = shown ? caretDownIcon : caretRightIcon;
     return (
       <section
@@ -66,8 +70,11 @@ export const CodeStep = React.memo(
         {shown && (
           <>
             <FoldedCode code={input} whole={isActive(part)} />
-            <Outputs outputs={outputs} active={isActive(part)} />
-            {part.outcome.reason !== '' && part.outcome.state !== 'done' && (
+            <Outputs
+              outputs={shownOutputs(outputs, stopped)}
+              active={isActive(part)}
+            />
+            {part.outcome.reason !== '' && !stopped && (
               <p className="jp-CIStep-reason">{part.outcome.reason}</p>
             )}
           </>
@@ -133,7 +140,7 @@ function State({ part }: { part: CodePart }): JSX.Element {
   return (
     <span className="jp-CIStep-state">
       {mark}
-      <b>Python</b>
+      <b>{LANGUAGE}</b>
       <span className="jp-CIStep-words" title={text}>
         {text}
       </span>
@@ -230,8 +237,7 @@ function FoldedCode(props: { code: string; whole: boolean }): JSX.Element {
   const code = props.code.replace(/\r\n/g, '\n').replace(/\s+$/, '');
   const lines = code.split('\n');
   const limit = model.preferences.foldCodeAfter;
-  const folded =
-    !open && !props.whole && limit > 0 && lines.length > limit + 2;
+  const folded = !open && !props.whole && limit > 0 && lines.length > limit + 2;
   return (
     <>
       <Code code={folded ? lines.slice(0, limit).join('\n') : code} />

@@ -164,7 +164,11 @@ function TablePreview(props: { text: string; complete: boolean }): JSX.Element {
         <thead>
           <tr>
             {header.slice(0, 30).map((cell, at) => (
-              <th key={at} scope="col" data-number={isNumber(rows[0]?.[at] ?? '')}>
+              <th
+                key={at}
+                scope="col"
+                data-number={isNumber(rows[0]?.[at] ?? '')}
+              >
                 {cell}
               </th>
             ))}

@@ -14,7 +14,10 @@ export function FunctionCall(props: {
   const { trans } = useServices();
   const { name, arguments: given, output } = props.call.function;
   return (
-    <section className="jp-CIStep" data-state={output === null ? 'active' : 'done'}>
+    <section
+      className="jp-CIStep"
+      data-state={output === null ? 'active' : 'done'}
+    >
       <header className="jp-CIStep-head">
         <span className="jp-CIStep-state">
           <b>{name}</b>

@@ -91,7 +91,11 @@ export function Mentions(props: { state: IMentions }): JSX.Element | null {
     return null;
   }
   return (
-    <ul className="jp-CIMentions" role="listbox" aria-label={trans.__('Bring in')}>
+    <ul
+      className="jp-CIMentions"
+      role="listbox"
+      aria-label={trans.__('Bring in')}
+    >
       {found.map((mention, index) => (
         <li
           key={mention.id}

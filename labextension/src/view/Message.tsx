@@ -3,6 +3,7 @@ import * as React from 'react';
 import { baseName } from '../model/files';
 import { bytes } from '../model/format';
 import type { Message } from '../wire';
+import { Code } from './Code';
 import { FileImage } from './FileCard';
 import { Markdown } from './Safe';
 import { usePromise, useServices } from './services';
@@ -24,9 +25,7 @@ export const UserMessage = React.memo(function UserMessage(props: {
       )}
       {props.message.content.map((part, at) =>
         part.type === 'text' ? (
-          <div key={at} className="jp-CIUser-text">
-            {part.text.value}
-          </div>
+          <UserText key={at} text={part.text.value} />
         ) : part.type === 'image_file' ? (
           <FileImage key={at} id={part.image_file.file_id} />
         ) : null
@@ -34,6 +33,28 @@ export const UserMessage = React.memo(function UserMessage(props: {
     </article>
   );
 });
+
+/** Text as it was typed; fenced code in it is shown as code. */
+export function UserText(props: { text: string }): JSX.Element {
+  const pieces = props.text.split(/^(`{3,})\w*\n([^]*?)\n\1[ \t]*$/m);
+  return (
+    <>
+      {pieces.map((piece, at) => {
+        // split() gives text, fence, code, text, …
+        if (at % 3 === 1 || piece.trim() === '') {
+          return null;
+        }
+        return at % 3 === 2 ? (
+          <Code key={at} code={piece} />
+        ) : (
+          <div key={at} className="jp-CIUser-text">
+            {piece.trim()}
+          </div>
+        );
+      })}
+    </>
+  );
+}
 
 function SentFile(props: { id: string }): JSX.Element {
   const { model, trans } = useServices();
@@ -71,9 +92,7 @@ export const AssistantText = React.memo(
         {content.map((part, at) => {
           switch (part.type) {
             case 'text':
-              return (
-                <Markdown key={at} source={part.text.value} find={find} />
-              );
+              return <Markdown key={at} source={part.text.value} find={find} />;
             case 'image_file':
               return props.shown.has(part.image_file.file_id) ? null : (
                 <FileImage key={at} id={part.image_file.file_id} />

@@ -4,6 +4,7 @@
 import * as React from 'react';
 
 import { fold, overwritten } from '../model/logs';
+import { tracebackOf } from '../model/outputs';
 import { formOf } from '../render/mime';
 import { fetchesRemotely } from '../render/safe';
 import type { IDisplayData, Output } from '../wire';
@@ -74,10 +75,14 @@ function Display(props: { output: IDisplayData }): JSX.Element | null {
   const { rendermime, trans } = useServices();
   const [shown, setShown] = React.useState(false);
   const { data, metadata = {} } = props.output;
+  const traceback = tracebackOf(props.output);
   const form = React.useMemo(
     () => formOf(data, rendermime.mimeTypes, fetchesRemotely),
     [data, rendermime]
   );
+  if (traceback !== null) {
+    return <Logs text={traceback} active={false} />;
+  }
   if (form === null) {
     return null;
   }

@@ -65,9 +65,7 @@ export function RunGroup(props: {
         <PendingFunctions run={run} thread={thread} />
       )}
       {run && !isOver(run) && <Waiting item={item} thread={thread} />}
-      {notice && (
-        <Notice notice={isLast ? notice : { ...notice, deeds: [] }} />
-      )}
+      {notice && <Notice notice={isLast ? notice : { ...notice, deeds: [] }} />}
       {run?.status === 'completed' && (
         <p className="jp-CISummary">{summary(item, run, trans)}</p>
       )}

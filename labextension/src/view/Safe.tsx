@@ -1,7 +1,12 @@
 /**
  * Hosts for content that is not to be trusted.
  */
-import { renderHTML, renderLatex, renderMarkdown, renderText } from '@jupyterlab/rendermime';
+import {
+  renderHTML,
+  renderLatex,
+  renderMarkdown,
+  renderText
+} from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 

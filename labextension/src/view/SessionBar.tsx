@@ -67,7 +67,11 @@ function levelOf(isolation: IIsolation | null): string {
   if (isolation.sufficient === false) {
     return 'refused';
   }
-  return isolation.level >= 2 ? 'strong' : isolation.level === 1 ? 'weak' : 'none';
+  return isolation.level >= 2
+    ? 'strong'
+    : isolation.level === 1
+      ? 'weak'
+      : 'none';
 }
 
 function isolationWord(
@@ -128,7 +132,10 @@ function Idle({ session }: { session: ISession | null }): JSX.Element {
   } else if (session?.state === 'busy') {
     text = trans.__('busy');
   } else if (session?.expires_at) {
-    const minutes = Math.max(0, Math.ceil((session.expires_at - now / 1000) / 60));
+    const minutes = Math.max(
+      0,
+      Math.ceil((session.expires_at - now / 1000) / 60)
+    );
     text = trans.__('%1 min idle left', minutes);
     short = trans.__('%1 min left', minutes);
   } else if (session !== null) {
@@ -162,19 +169,19 @@ function Details(props: {
     >
       {isolation && (
         <>
-          <h4>
-            {trans.__('Isolation: %1 (level %2)', isolation.name, isolation.level)}
-          </h4>
+          <h4>{trans.__('Isolation: level %1 of 3', isolation.level)}</h4>
           <ul>
             {isolation.layers.map(layer => (
               <li key={layer}>
-                <b>{layer}</b> {meaningOf(layer, trans)}
+                <b>{layer}</b> – {meaningOf(layer, trans)}
               </li>
             ))}
           </ul>
-          {[...(isolation.reasons ?? []), ...(isolation.hints ?? [])].map(text => (
-            <p key={text}>{text}</p>
-          ))}
+          {[...(isolation.reasons ?? []), ...(isolation.hints ?? [])].map(
+            text => (
+              <p key={text}>{text}</p>
+            )
+          )}
         </>
       )}
       {session?.usage && <Figures usage={session.usage} />}
@@ -240,13 +247,24 @@ function Figures({ usage }: { usage: IUsage }): JSX.Element {
 /** What a layer of the isolation does, for those who do not know its name. */
 function meaningOf(layer: string, trans: TranslationBundle): string {
   const known: Array<[RegExp, string]> = [
+    [
+      /namespace/i,
+      trans.__('the code reaches no network and sees no other programs')
+    ],
     [/net/i, trans.__('the code reaches no network')],
-    [/landlock/i, trans.__('the kernel of the system lets it touch its own folder only')],
+    [/reaper/i, trans.__('whatever it started ends with it')],
+    [
+      /landlock/i,
+      trans.__('the kernel of the system lets it touch its own folder only')
+    ],
     [/seccomp/i, trans.__('dangerous calls to the system are refused')],
     [/user/i, trans.__('it is nobody on this machine')],
     [/pid/i, trans.__('it does not see other programs')],
     [/ipc/i, trans.__('it shares no memory with other programs')],
-    [/mount|file|read.?only|bubblewrap/i, trans.__('it sees a file system of its own, without your files')],
+    [
+      /mount|file|read.?only|bubblewrap/i,
+      trans.__('it sees a file system of its own, without your files')
+    ],
     [/cgroup|memory/i, trans.__('memory is limited')],
     [/rlimit|limit/i, trans.__('memory, processes and file sizes are limited')],
     [/env/i, trans.__('it sees no keys and passwords of the server')],

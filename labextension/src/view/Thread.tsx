@@ -5,7 +5,7 @@ import type { ThreadModel } from '../model/thread';
 import { noticeOfError } from '../model/words';
 import { Boundary } from './Boundary';
 import { Empty } from './Empty';
-import { UserMessage } from './Message';
+import { UserMessage, UserText } from './Message';
 import { Notice } from './Notice';
 import { Spinner, TextButton } from './parts';
 import { RunGroup } from './RunGroup';
@@ -82,7 +82,7 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
                   ))}
                 </div>
               )}
-              <div className="jp-CIUser-text">{pending.text}</div>
+              <UserText text={pending.text} />
             </div>
           )}
           {(pending || thread.starting) && (

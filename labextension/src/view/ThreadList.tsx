@@ -48,7 +48,7 @@ export function ThreadList(): JSX.Element {
         type="search"
         className="jp-CISearch"
         aria-label={trans.__('Search threads')}
-        placeholder={trans.__('Search threads')}
+        placeholder={trans.__('Search titles and messages')}
         value={query}
         onChange={event => setQuery(event.target.value)}
       />
@@ -164,7 +164,10 @@ function stateOf(
   return { tone: 'quiet', words: time };
 }
 
-function failure(run: NonNullable<IThreadRow['run']>, trans: TranslationBundle): string {
+function failure(
+  run: NonNullable<IThreadRow['run']>,
+  trans: TranslationBundle
+): string {
   const notice = noticeOfRun(run as Partial<Run> as Run, trans);
   return notice && run.last_error
     ? notice.title.replace(/\.$/, '')

@@ -53,9 +53,7 @@ export function useServices(): IServices {
 }
 
 /** Renders again whenever one of the signals is emitted. */
-export function useSignals(
-  ...signals: ReadonlyArray<ISignal<any, any>>
-): void {
+export function useSignals(...signals: ReadonlyArray<ISignal<any, any>>): void {
   const [, tick] = React.useReducer((count: number) => count + 1, 0);
   React.useEffect(() => {
     for (const signal of signals) {
@@ -90,7 +88,10 @@ export function usePromise<T>(
   make: () => Promise<T>,
   key: string
 ): T | undefined | null {
-  const [result, setResult] = React.useState<{ key: string; value: T | null }>();
+  const [result, setResult] = React.useState<{
+    key: string;
+    value: T | null;
+  }>();
   React.useEffect(() => {
     let current = true;
     make().then(

@@ -1,0 +1,1 @@
+export const jupyterHighlightStyle = { module: null };

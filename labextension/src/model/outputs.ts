@@ -1,0 +1,82 @@
+/**
+ * Which of a code step's outputs are shown. Pure.
+ */
+import type { IDisplayData, Output } from '../wire';
+import { failureIn } from './logs';
+
+/** A traceback in colour: ename, evalue, traceback. */
+export const ERROR_MIME = 'application/vnd.jupyter.error';
+
+interface IErrorBundle {
+  ename?: string;
+  evalue?: string;
+  traceback?: string | string[];
+}
+
+/**
+ * The outputs in the order of their making, each in its richest form: rich forms come last and say
+ * with `metadata.replaces` whose place they take.
+ *
+ * @param stopped - whether a person stopped the code; the interrupt's traceback is no news then
+ */
+export function shownOutputs(
+  outputs: readonly Output[],
+  stopped: boolean
+): Output[] {
+  const shown: Array<Output | null> = [...outputs];
+  outputs.forEach((output, at) => {
+    if (output.type !== 'display_data') {
+      return;
+    }
+    const place = output.metadata?.replaces;
+    if (typeof place === 'number' && place >= 0 && place < at) {
+      shown[place] = output;
+      shown[at] = null;
+    }
+  });
+  return shown.filter(
+    (output): output is Output =>
+      output !== null && !(stopped && nameOf(output) === 'KeyboardInterrupt')
+  );
+}
+
+/** The exception that a step's outputs end in: "KeyError: 'x'"; empty where there is none. */
+export function errorIn(outputs: readonly Output[]): string {
+  for (const output of outputs) {
+    const error = bundleOf(output);
+    if (error?.ename) {
+      const value = (error.evalue ?? '').split('\n', 1)[0];
+      return value ? `${error.ename}: ${value}` : error.ename;
+    }
+  }
+  return failureIn(
+    outputs
+      .map(output => (output.type === 'logs' ? output.logs : ''))
+      .join('\n')
+  );
+}
+
+/** The traceback of an error output, with its colours. */
+export function tracebackOf(output: IDisplayData): string | null {
+  const error = bundleOf(output);
+  if (!error) {
+    return null;
+  }
+  const text = error.traceback ?? `${error.ename}: ${error.evalue}`;
+  return Array.isArray(text) ? text.join('\n') : text;
+}
+
+function nameOf(output: Output): string | undefined {
+  const error = bundleOf(output);
+  return error
+    ? error.ename
+    : output.type === 'logs'
+      ? /^KeyboardInterrupt\b/m.exec(output.logs)?.[0]
+      : undefined;
+}
+
+function bundleOf(output: Output): IErrorBundle | null {
+  return output.type === 'display_data'
+    ? ((output.data[ERROR_MIME] as IErrorBundle | undefined) ?? null)
+    : null;
+}

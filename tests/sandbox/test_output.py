@@ -1,0 +1,94 @@
+"""What the kernel prints and shows is held to a budget: head, note, tail."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_ci_ext.sandbox.stage2.output import BoundedSession, OutputBudget, shorten
+from jupyter_ci_ext.sandbox.stage2.reserve import Reserve
+
+
+def printed(budget: OutputBudget, *texts: str, execution: str = "1") -> str:
+    now = "".join(budget.admit("stdout", execution, text) for text in texts)
+    return now + budget.settle(execution).get("stdout", "")
+
+
+def test_what_fits_is_left_alone() -> None:
+    assert printed(OutputBudget(1000), "a" * 400, "b" * 100) == "a" * 400 + "b" * 100
+
+
+def test_a_little_more_than_the_head_is_whole_too() -> None:
+    text = "".join(chr(97 + i % 26) for i in range(700))
+    assert printed(OutputBudget(1000), text) == text
+
+
+def test_the_middle_is_left_out_and_said_to_be() -> None:
+    text = "h" * 500 + "m" * 10_000 + "t" * 250
+    assert printed(OutputBudget(1000), text) == (
+        "h" * 500 + "\n[… 10,000 characters left out …]\n" + "t" * 250
+    )
+
+
+@given(st.lists(st.text(alphabet="abc\n", max_size=300), max_size=30))
+def test_however_it_is_cut_nothing_is_lost_or_told_wrong(texts: list[str]) -> None:
+    whole = "".join(texts)
+    out = printed(OutputBudget(400), *texts)
+    if len(whole) <= 300:
+        assert out == whole
+    else:
+        assert out.startswith(whole[:200])
+        assert out.endswith(whole[-100:])
+        assert f"{len(whole) - 300:,} characters left out" in out
+
+
+def test_each_execution_has_its_own_budget() -> None:
+    budget = OutputBudget(100)
+    printed(budget, "x" * 500, execution="1")
+    assert printed(budget, "y" * 50, execution="2") == "y" * 50
+
+
+def test_after_its_end_an_execution_cannot_go_on_for_ever() -> None:
+    budget = OutputBudget(100)
+    printed(budget, "x" * 500)
+    assert budget.admit("stdout", "1", "late" * 1000) == ""
+    assert budget.settle("1") == {}
+
+
+def test_a_message_that_is_too_large_is_shortened() -> None:
+    session = BoundedSession(key=b"k")
+    session.limit = 100_000
+    session.reserve = Reserve()
+    message = session.msg("stream", {"name": "stdout", "text": "x" * 1_000_000})
+    frames = session.serialize(message)
+    assert sum(map(len, frames)) <= 100_000
+    assert b"characters left out" in b"".join(frames)
+    small = session.msg("stream", {"name": "stdout", "text": "x" * 10})
+    assert b"x" * 10 in b"".join(session.serialize(small))
+
+
+def test_a_bundle_keeps_what_fits() -> None:
+    content = {
+        "data": {"text/plain": "a figure", "image/png": "p" * 100, "text/html": "h" * 100_000},
+        "metadata": {"image/png": {"width": 5}},
+        "transient": {"display_id": "7"},
+    }
+    kept = shorten(content, 10_000)
+    assert kept["data"]["image/png"] == "p" * 100
+    assert "text/html" not in kept["data"]
+    assert kept["data"]["text/plain"].startswith("[text/html of 100,000 bytes left out")
+    assert kept["data"]["text/plain"].endswith("a figure")
+    assert kept["transient"] == {"display_id": "7"}
+
+
+def test_a_traceback_keeps_both_ends() -> None:
+    content = {
+        "ename": "E",
+        "evalue": "v" * 1_000_000,
+        "traceback": ["first", *["x"] * 5000, "last"],
+    }
+    kept = shorten(content, 100_000)
+    assert kept["ename"] == "E"
+    assert len(kept["evalue"]) < 70_000
+    assert len(kept["traceback"]) == 1000
+    assert (kept["traceback"][0], kept["traceback"][-1]) == ("first", "last")
