@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import List, Literal, NamedTuple, cast  # noqa: UP035 (list is a method)
 from urllib.parse import urlsplit
 
@@ -287,12 +288,8 @@ class _LateModel(LLM):
 
     async def stream(self, turn: Turn) -> AsyncGenerator[Delta, None]:
         """See `LLM.stream`."""
-        import dataclasses
-
         llm, name = await self._models.late(self._model)
-        deltas = cast(
-            AsyncGenerator[Delta, None], llm.stream(dataclasses.replace(turn, model=name))
-        )
+        deltas = cast(AsyncGenerator[Delta, None], llm.stream(replace(turn, model=name)))
         async with aclosing(deltas):
             async for delta in deltas:
                 yield delta
