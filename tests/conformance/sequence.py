@@ -189,7 +189,7 @@ class _Reader:
         assert change in STEP_ENDS
         if self.step is not None:  # a step of functions was opened in the stream before
             assert self.step["id"] == data["id"]
-            assert _without_index(self.step["step_details"]) == data["step_details"]
+            assert without_index(self.step["step_details"]) == data["step_details"]
         else:
             assert data["step_details"]["tool_calls"][0]["type"] == "function"
             assert self.heard.run == {}, "a step ended that was not open"
@@ -224,7 +224,7 @@ class _Reader:
             assert self.message == data
             return
         assert change in MESSAGE_ENDS
-        assert _without_index(self.message["content"]) == data["content"]
+        assert without_index(self.message["content"]) == data["content"]
         for part in data["content"]:
             for note in part.get("text", {}).get("annotations", ()):
                 value = part["text"]["value"]
@@ -259,9 +259,10 @@ def _add(sum: dict[str, Any], delta: dict[str, Any]) -> None:
                     _add(old[at], item)
 
 
-def _without_index(value: Any) -> Any:
+def without_index(value: Any) -> Any:
+    """The same without the numbers that only deltas have."""
     if isinstance(value, dict):
-        return {key: _without_index(item) for key, item in value.items() if key != "index"}
+        return {key: without_index(item) for key, item in value.items() if key != "index"}
     if isinstance(value, list):
-        return [_without_index(item) for item in value]
+        return [without_index(item) for item in value]
     return value
