@@ -12,20 +12,70 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-RUN_KEYS = (
-    "id object created_at assistant_id thread_id status started_at expires_at cancelled_at failed_at "
-    "completed_at required_action last_error model instructions tools tool_resources metadata "
-    "temperature top_p reasoning_effort max_completion_tokens max_prompt_tokens truncation_strategy "
-    "incomplete_details usage response_format tool_choice parallel_tool_calls"
-).split()
-STEP_KEYS = (
-    "id object created_at run_id assistant_id thread_id type status cancelled_at completed_at "
-    "expires_at failed_at last_error step_details usage"
-).split()
-MESSAGE_KEYS = (
-    "id object created_at assistant_id thread_id run_id status incomplete_details incomplete_at "
-    "completed_at role content attachments metadata"
-).split()
+RUN_KEYS = [
+    "id",
+    "object",
+    "created_at",
+    "assistant_id",
+    "thread_id",
+    "status",
+    "started_at",
+    "expires_at",
+    "cancelled_at",
+    "failed_at",
+    "completed_at",
+    "required_action",
+    "last_error",
+    "model",
+    "instructions",
+    "tools",
+    "tool_resources",
+    "metadata",
+    "temperature",
+    "top_p",
+    "reasoning_effort",
+    "max_completion_tokens",
+    "max_prompt_tokens",
+    "truncation_strategy",
+    "incomplete_details",
+    "usage",
+    "response_format",
+    "tool_choice",
+    "parallel_tool_calls",
+]
+STEP_KEYS = [
+    "id",
+    "object",
+    "created_at",
+    "run_id",
+    "assistant_id",
+    "thread_id",
+    "type",
+    "status",
+    "cancelled_at",
+    "completed_at",
+    "expires_at",
+    "failed_at",
+    "last_error",
+    "step_details",
+    "usage",
+]
+MESSAGE_KEYS = [
+    "id",
+    "object",
+    "created_at",
+    "assistant_id",
+    "thread_id",
+    "run_id",
+    "status",
+    "incomplete_details",
+    "incomplete_at",
+    "completed_at",
+    "role",
+    "content",
+    "attachments",
+    "metadata",
+]
 THREAD_KEYS = ["id", "object", "created_at", "metadata", "tool_resources"]
 
 RUN_ENDS = ("completed", "incomplete", "failed", "cancelled", "expired")

@@ -127,17 +127,51 @@ EVENTS: dict[str, Shape] = {
     "thread.run.completed": RUN | {"usage": USAGE, "completed_at": "int", "expires_at": None},
 }
 # Version 1, spring of 2024.
-V1_ASSISTANT = (
-    "id object created_at name description model instructions tools file_ids metadata".split()
-)
-V1_RUN = (
-    "id object created_at assistant_id thread_id status started_at expires_at cancelled_at "
-    "failed_at completed_at required_action last_error model instructions tools file_ids metadata "
-    "usage"
-).split()
-V1_MESSAGE = (
-    "id object created_at assistant_id thread_id run_id role content file_ids metadata".split()
-)
+V1_ASSISTANT = [
+    "id",
+    "object",
+    "created_at",
+    "name",
+    "description",
+    "model",
+    "instructions",
+    "tools",
+    "file_ids",
+    "metadata",
+]
+V1_RUN = [
+    "id",
+    "object",
+    "created_at",
+    "assistant_id",
+    "thread_id",
+    "status",
+    "started_at",
+    "expires_at",
+    "cancelled_at",
+    "failed_at",
+    "completed_at",
+    "required_action",
+    "last_error",
+    "model",
+    "instructions",
+    "tools",
+    "file_ids",
+    "metadata",
+    "usage",
+]
+V1_MESSAGE = [
+    "id",
+    "object",
+    "created_at",
+    "assistant_id",
+    "thread_id",
+    "run_id",
+    "role",
+    "content",
+    "file_ids",
+    "metadata",
+]
 TASK = "I need to solve the equation `3x + 11 = 14`. Can you help me?"
 TUTOR = {
     "model": "demo",

@@ -13,9 +13,7 @@ from tests.conformance.sequence import without_index
 from tests.conformance.server import Api, LiveServer
 from tests.fakes.answers import call, calls, code, cut, say
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SAVE = "open('/mnt/data/out.txt', 'w').write('42')"
 DRAW = f"""\
 import base64
@@ -89,9 +87,22 @@ def test_v1_keys_on_azure(playbook: Playbook, server: LiveServer) -> None:
     phrase = playbook.teach("v1 on Azure, raw", say("Raw."))
     made = azure("POST", f"/assistants{version}", {"model": "scripted"})
     assert list(made) == (
-        "id object created_at name description model instructions tools file_ids metadata".split()
+        [
+            "id",
+            "object",
+            "created_at",
+            "name",
+            "description",
+            "model",
+            "instructions",
+            "tools",
+            "file_ids",
+            "metadata",
+        ]
     )
-    thread = azure("POST", f"/threads{version}", {"messages": [{"role": "user", "content": phrase}]})
+    thread = azure(
+        "POST", f"/threads{version}", {"messages": [{"role": "user", "content": phrase}]}
+    )
     assert list(thread) == ["id", "object", "created_at", "metadata"]
     runs = f"/threads/{thread['id']}/runs"
     run = azure("POST", runs + version, {"assistant_id": made["id"]})
@@ -320,7 +331,9 @@ def test_node_functions(playbook: Playbook, node: Client) -> None:
     assert done["run"]["status"] == "completed"
     created = [each[1] for each in done["before"] if each[0] == "toolCallCreated"]
     assert created == ["function", "function"]
-    last = {e[1]["id"]: e[1]["function"]["arguments"] for e in done["before"] if e[0] == "toolCallDone"}
+    last = {
+        e[1]["id"]: e[1]["function"]["arguments"] for e in done["before"] if e[0] == "toolCallDone"
+    }
     assert list(last.values()) == ['{"city": "Oslo"}'] * 2
     assert ["textDone", "Both."] in done["after"]
     assert done["twice"]["message"] == 'Runs in status "completed" do not accept tool outputs.'

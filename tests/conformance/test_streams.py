@@ -325,7 +325,9 @@ def test_resuming(api: Api, playbook: Playbook) -> None:
     again = parse(api.stream("GET", events, Last_Event_ID=str(middle)))
     assert again == [e for e in followed if e.id is None or e.id > middle]
     assert parse(api.stream("GET", f"{events}?after={middle}")) == again
-    assert [e.name for e in parse(api.stream("GET", events, Last_Event_ID=str(ids[-1])))] == ["done"]
+    assert [e.name for e in parse(api.stream("GET", events, Last_Event_ID=str(ids[-1])))] == [
+        "done"
+    ]
 
 
 def _plain(events: list[Event]) -> list[tuple[str, Any]]:
