@@ -97,6 +97,10 @@ class Cell:
             left.append(replace(rich, index=self._next()))
         return left
 
+    def say(self, text: str) -> list[Logs]:
+        """*text* of our own behind all outputs, however much the code has printed."""
+        return [Logs(self._next(), text)]
+
     # ---- text --------------------------------------------------------------------------------
 
     def _print(self, text: str) -> list[Logs | Shown]:

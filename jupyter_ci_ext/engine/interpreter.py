@@ -13,8 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from anyio import to_thread
-
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.cells import Cell, Shown
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.paths import into_code, out_of_output
@@ -145,6 +144,10 @@ class Interpreter:
             if isinstance(value, Logs):
                 logs.append(value.text)
             yield value
+        if end.status in ("timeout", "lost") and end.reason:
+            # The model is told by the result; people and programs see it where output would be.
+            for said in cell.say(f"[{end.reason}]\n"):
+                yield said
         if made:
             yield FilesMade(tuple(made))
         text = result_text(

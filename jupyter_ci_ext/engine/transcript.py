@@ -188,7 +188,8 @@ class _Writer:
                 shown = [o.image.file_id for o in code.outputs if o.type == "image"]
                 images = [self._pictures[id] for id in shown if id in self._pictures]
                 text = outputs_text(code.outputs)
-                if reason := step.metadata.get("reason"):
+                reason = step.metadata.get("reason")
+                if reason and f"[{reason}]" not in text:
                     text = f"{text}\n{reason}" if text else reason
                 calls.append(CodeCall(call.id, code.input))
                 results.append(CallResult(call.id, shorten(text, self._told), tuple(images)))

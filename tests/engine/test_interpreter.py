@@ -72,6 +72,11 @@ async def test_a_lost_kernel_is_a_reason_and_the_run_goes_on(tmp_path: Path) -> 
     assert done.steps[0].metadata["execution"] == "lost"
     assert done.steps[0].metadata["kept"] == "false"
     assert "more memory" in done.steps[0].metadata["reason"]
+    outputs = done.steps[0].step_details.tool_calls[0].code_interpreter.outputs
+    assert [output.logs for output in outputs] == [
+        "so far",
+        "[It used more memory than 2 GiB. Variables are lost.]\n",
+    ]
 
 
 @runs

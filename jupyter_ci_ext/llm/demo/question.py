@@ -30,6 +30,7 @@ Wish = Literal[
 ]
 Chart = Literal["bar", "line", "pie"]
 Period = Literal["year", "quarter", "month", "week", "day"]
+Operator = Literal["==", "!=", ">", ">=", "<", "<=", "contains"]
 Format = Literal["csv", "xlsx", "json", "parquet", "tsv"]
 
 
@@ -47,7 +48,7 @@ class Condition:
     """A filter; *value* is a number, a year of a date column, or text."""
 
     column: Column
-    operator: Literal["==", "!=", ">", ">=", "<", "<=", "contains"]
+    operator: Operator
     value: str | float
     year: bool = False
 
@@ -103,18 +104,26 @@ _HOW = (
     (r"minimum|min|lowest|smallest|cheapest|youngest|earliest", "min"),
     (r"how many|number of|count|counts|how often|frequenc\w+|most|least", "count"),
 )
-_PERIODS = {
-    "year": r"year|yearly|annual(?:ly)?",
-    "quarter": r"quarter(?:ly)?",
-    "month": r"month(?:ly)?",
-    "week": r"week(?:ly)?",
-    "day": r"day|daily",
+#: Periods: after "by" or "per", and as words of their own.
+_PERIODS: dict[Period, tuple[str, str]] = {
+    "year": ("years?", "yearly|annual(?:ly)?"),
+    "quarter": ("quarters?", "quarterly"),
+    "month": ("months?", "monthly"),
+    "week": ("weeks?", "weekly"),
+    "day": ("days?", "daily"),
 }
+_SINCE: tuple[tuple[str, Operator], ...] = (
+    ("in", "=="),
+    ("since", ">="),
+    ("after", ">"),
+    ("before", "<"),
+    ("until", "<="),
+)
 _BY = re.compile(
     r"\b(?:by|per|for each|for every|in each|grouped by|across|each|within|which)\s+(?:the\s+)?$"
 )
 _FOR = re.compile(r"\b(?:for|in|of|with|where|when)\s+(?:the\s+)?$", re.IGNORECASE)
-_OPERATORS = (
+_OPERATORS: tuple[tuple[str, Operator], ...] = (
     (r"(?:is not|isn't|!=|is different from)", "!="),
     (r"(?:is )?(?:>=|at least|not less than|no less than|from)", ">="),
     (r"(?:is )?(?:<=|at most|not more than|no more than|up to|until)", "<="),
@@ -316,12 +325,11 @@ def _chart(low: str) -> Chart | None:
 
 
 def _period(low: str) -> Period | None:
-    for period, words in _PERIODS.items():
+    for period, (noun, adverb) in _PERIODS.items():
         if re.search(
-            rf"\b(?:by|per|each|every|a|over the|across)\s+(?:{words})s?\b|\b(?:yearly|annual|annually|quarterly|monthly|weekly|daily)\b(?=.*)",
-            low,
-        ) and re.search(rf"\b(?:{words})s?\b", low):
-            return period  # type: ignore[return-value]
+            rf"\b(?:by|per|each|every|a|over the|across)\s+(?:{noun})\b|\b(?:{adverb})\b", low
+        ):
+            return period
     return "year" if re.search(r"\bover time\b|\btime ?series\b|\btrend over\b", low) else None
 
 
@@ -361,15 +369,9 @@ def _conditions(
             used.append(mention)
     dates = table.of_kind("date")
     if dates and not any(c.column.kind == "date" for c in found):
-        for word, operator in (
-            ("in", "=="),
-            ("since", ">="),
-            ("after", ">"),
-            ("before", "<"),
-            ("until", "<="),
-        ):
+        for word, operator in _SINCE:
             if year := re.search(rf"\b{word}\s+((?:19|20)\d\d)\b", text, re.IGNORECASE):
-                found.append(Condition(dates[0], operator, float(year[1]), True))  # type: ignore[arg-type]
+                found.append(Condition(dates[0], operator, float(year[1]), True))
     return tuple(found), used
 
 
@@ -385,20 +387,20 @@ def _condition(after: str, column: Column) -> Condition | None:
 
 
 def _compared(
-    column: Column, operator: str, quoted: str | None, number: str | None, word: str | None
+    column: Column, operator: Operator, quoted: str | None, number: str | None, word: str | None
 ) -> Condition | None:
     if number is not None and quoted is None:
         value = float(number.replace(",", ""))
         if column.kind == "date":
             is_year = 1500 <= value <= 2200
-            return Condition(column, operator, value, True) if is_year else None  # type: ignore[arg-type]
+            return Condition(column, operator, value, True) if is_year else None
         if column.kind != "text":
-            return Condition(column, operator, value)  # type: ignore[arg-type]
-        return Condition(column, operator, number)  # type: ignore[arg-type]
+            return Condition(column, operator, value)
+        return Condition(column, operator, number)
     text = quoted if quoted is not None else word
     if text is None or column.kind not in ("text", "bool", "date"):
         return None
     plain = quoted is None and (text.lower() in _STOP or len(text) < 2 or text.islower())
     if plain and operator != "contains" and text.lower() not in map(str.lower, column.examples):
         return None
-    return Condition(column, operator, text)  # type: ignore[arg-type]
+    return Condition(column, operator, text)
