@@ -29,7 +29,9 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.data
 demo: $(VENV)/.data
 	$(BIN)/jupyter ci demo $(if $(FILE),"$(FILE)")
 
+# The clients' environments are built first, so that no test's time limit has to cover that.
 test: $(VENV)/.dev
+	-@$(BIN)/python -m tests.conformance.environments
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
