@@ -20,13 +20,14 @@ from jupyter_ci_ext.errors import SessionLost
 from jupyter_ci_ext.kernels.config import SessionPool
 from jupyter_ci_ext.kernels.folders import Folders, check_room
 from jupyter_ci_ext.kernels.jobs import Jobs
-from jupyter_ci_ext.kernels.launcher import Launcher
+from jupyter_ci_ext.kernels.launcher import Kernel, Launcher
 from jupyter_ci_ext.kernels.limits import SessionLimits
 from jupyter_ci_ext.kernels.session import Lifetime, Session, SessionInfo
 from jupyter_ci_ext.kernels.slots import Slot, Slots
 from jupyter_ci_ext.kernels.spares import Spares
 from jupyter_ci_ext.kernels.workspace import StagedFile, Workspace
 from jupyter_ci_ext.sandbox.config import Sandbox
+from jupyter_ci_ext.sandbox.policy import Launch
 
 STOPPED = "The server is stopping, so no code runs any more."
 
@@ -83,7 +84,7 @@ class Sessions:
         """What a session may take at most."""
         self._spares = Spares(
             self._slots,
-            self._launcher.start,
+            self._launch,
             self._jobs,
             changed=self._changed.set,
             count=config.warm_spares,
@@ -310,6 +311,10 @@ class Sessions:
                 await self._end(entry)
             raise
 
+    async def _launch(self, slot: Slot, memory: int | None = None) -> Kernel:
+        launch = Launch(workspace=slot.data, memory=memory, put_bytes=lambda: slot.put_bytes)
+        return await self._launcher.start(launch)
+
     def _make_workspace(self, slot: Slot) -> Workspace:
         return Workspace(
             slot,
@@ -323,7 +328,7 @@ class Sessions:
         entry.session = Session(
             entry.key,
             self._make_workspace(slot),
-            lambda: self._launcher.start(slot.data, limits.memory or None),
+            lambda: self._launch(slot, limits.memory or None),
             jobs=self._jobs,
             policy=self._policy,
             lifetime=Lifetime(self._config.max_life, limits.idle_timeout),

@@ -92,7 +92,9 @@ class Sandbox(LoggingConfigurable):
         1 * GiB, help="Size of the largest file the code may write, in bytes. 0: no limit."
     ).tag(config=True)
     disk = Integer(
-        1 * GiB, help="Bytes a session may hold in /mnt/data; it ends above it. 0: no limit."
+        1 * GiB,
+        help="Bytes the code of a session may hold in /mnt/data beyond the files that were put there "
+        "for it (uploads, attachments); the session ends above it. 0: no limit.",
     ).tag(config=True)
     files = Integer(
         20_000, help="Files a session may hold in /mnt/data; it ends above it. 0: no limit."

@@ -35,6 +35,7 @@ class Watched:
     """What to watch and against which limits (0: none). ``tmpfs`` are paths inside the sandbox."""
 
     workspace: Path
+    put_bytes: Callable[[], int]  # of the workspace, not the code's
     memory: int
     memory_by: str
     processes: int
@@ -169,23 +170,28 @@ class Monitor(threading.Thread):
         if started < self._next_walk:
             return None
         watched = self._watched
-        count = Count(watched.disk, watched.files)
+        put = watched.put_bytes()
+        count = Count(watched.disk, watched.files, put)
         for folder in (watched.workspace, *watched.folders):
             count.add(folder)
         took = time.monotonic() - started
         self._next_walk = started + took * (1 + _WALK_FACTOR)
-        self._disk = (count.size, count.files)
+        self._disk = (max(0, count.size - put), count.files)
         return count.problem()
 
 
 class Count:
-    """Adds up folders that hostile code fills: never follows a link, never trusts a name."""
+    """Adds up folders that hostile code fills: never follows a link, never trusts a name.
 
-    def __init__(self, size_limit: int = 0, files_limit: int = 0) -> None:
+    ``put`` bytes may be there beside those of the limit.
+    """
+
+    def __init__(self, size_limit: int = 0, files_limit: int = 0, put: int = 0) -> None:
         self.size = 0
         self.files = 0
         self.too_deep = False
         self._size_limit = size_limit
+        self._put = put
         self._files_limit = files_limit
 
     def add(self, folder: Path) -> None:
@@ -198,8 +204,8 @@ class Count:
 
     def problem(self) -> str | None:
         """The limit that was passed, as a sentence; None if none was."""
-        if self._size_limit and self.size > self._size_limit:
-            return f"The files in /mnt/data take more than {human_size(self._size_limit)}."
+        if self._size_limit and self.size > self._size_limit + self._put:
+            return f"The files the code wrote to /mnt/data take more than {human_size(self._size_limit)}."
         if self._files_limit and self.files > self._files_limit:
             return f"There are more than {self._files_limit:,} files in /mnt/data."
         if self.too_deep:

@@ -239,6 +239,7 @@ class Sandboxed:
         self.monitor = Monitor(
             Watched(
                 workspace=start.launch.workspace,
+                put_bytes=start.launch.put_bytes,
                 memory=policy.memory,
                 memory_by=memory_by,
                 processes=policy.processes,

@@ -31,17 +31,20 @@ MODULES = ["json", "no_such_module_anywhere"]
 
 
 @contextlib.asynccontextmanager
-async def sandboxed_pool(folder: Path, **config: Any) -> AsyncIterator[Sessions]:
+async def sandboxed_pool(
+    folder: Path, sandbox: dict[str, Any] | None = None, **config: Any
+) -> AsyncIterator[Sessions]:
     """A pool as the app makes it; no process of its kernels is left when it ends."""
     (folder / "run").mkdir(exist_ok=True)
+    limits = LIMITS | (sandbox or {})
     manager = AsyncMappingKernelManager(
-        config=Config({"Sandbox": LIMITS}),
+        config=Config({"Sandbox": limits}),
         connection_dir=str(folder / "run"),
         kernel_spec_manager=KernelSpecManager(),
     )
     sessions = Sessions(
         SessionPool(**({"warm_spares": 0} | config)),
-        Sandbox(**LIMITS),
+        Sandbox(**limits),
         manager,
         folder / "workspaces",
         logging.getLogger("test"),
@@ -284,6 +287,44 @@ def test_a_thread_goes_on_with_its_files_on_a_warm_spare(wait: Wait, tmp_path: P
             await until(lambda: sessions._spares.ready == 1)
             assert len(list((tmp_path / "workspaces" / "slots").iterdir())) == 2
         assert len(list((tmp_path / "workspaces" / "slots").iterdir())) == 1
+
+    try:
+        wait(scenario())
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
+@pytest.mark.parametrize("spares", [0, 1])
+def test_what_was_put_there_is_not_what_the_code_may_write(
+    wait: Wait, tmp_path: Path, spares: int
+) -> None:
+    (tmp_path / "blob").write_bytes(bytes(6 << 20))
+    files = [StagedFile(f"file-{n}", "data.bin", tmp_path / "blob", 6 << 20) for n in (1, 2)]
+    watched = 1.5  # seconds in which an idle session is looked at, too
+
+    async def scenario() -> None:
+        async with sandboxed_pool(
+            tmp_path, {"disk": 8 << 20}, warm_spares=spares, preload=[]
+        ) as sessions:
+            async with sessions.use("thread_a") as session:
+                await session.stage(files)
+                write = "open('out', 'wb').write(bytes(5 << 20))"
+                assert (
+                    await end_of(session, f"{write}\nimport time; time.sleep(1)")
+                ).status == "ok"
+                await until(lambda: session.info.usage["disk_bytes"] >= 5 << 20)
+                assert session.info.usage["disk_bytes"] < 6 << 20
+            await sessions.close("thread_a")
+            await until(lambda: sessions._spares.ready == spares)
+            async with sessions.use("thread_a") as session:
+                await session.ensure()
+                await asyncio.sleep(watched)
+                assert (await end_of(session, "pass")).status == "ok"
+                assert session.info.usage["disk_bytes"] < 6 << 20
+                more = "open('data.bin', 'wb').write(bytes(10 << 20))\nimport time; time.sleep(9)"
+                end = await end_of(session, more)
+                assert end.status == "lost"
+                assert "wrote to /mnt/data take more than 8 MiB" in end.reason
 
     try:
         wait(scenario())
