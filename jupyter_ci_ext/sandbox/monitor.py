@@ -23,6 +23,7 @@ from .policy import Usage, human_size
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LOG_BYTES = 64 * 1024
+_LOG_PER_LOOK = 1 << 20  # whoever writes more waits: code may, and must not keep this thread busy
 _IDLE_FACTOR = 4  # a sandbox that used no processor time is looked at that much more rarely
 _WALK_FACTOR = 10  # a walk through the workspace takes at most a tenth of the time
 _DEEPEST = 64
@@ -92,30 +93,32 @@ class Monitor(threading.Thread):
         last = time.monotonic()
         pause = self._watched.interval
         log_open = True
+        log_room = _LOG_PER_LOOK
         try:
             while True:
-                wait_for = [self._wake_read] + ([self._log_fd] if log_open else [])
+                wait_for = [self._wake_read] + ([self._log_fd] if log_open and log_room > 0 else [])
                 left = max(0.0, last + pause - time.monotonic())
                 ready, _, _ = select.select(wait_for, [], [], left)
                 if self._wake_read in ready:
                     return
                 if self._log_fd in ready:
-                    log_open = self._read_log()
+                    size = self._read_log()
+                    log_open, log_room = size > 0, log_room - size
                 now = time.monotonic()
                 if now - last >= pause:
                     pause = self._look(now - last)
-                    last = now
+                    last, log_room = now, _LOG_PER_LOOK
         finally:
             os.close(self._log_fd)
             os.close(self._wake_read)
 
-    def _read_log(self) -> bool:
+    def _read_log(self) -> int:
         data = os.read(self._log_fd, _LOG_BYTES)
         self._log.append(data)
         self._log_size += len(data)
         while self._log_size > _LOG_BYTES and len(self._log) > 1:
             self._log_size -= len(self._log.popleft())
-        return bool(data)
+        return len(data)
 
     def _look(self, elapsed: float) -> float:
         """Take one sample, end the sandbox if it is over a limit; seconds until the next look."""

@@ -18,7 +18,7 @@ from traitlets.config import Config
 
 from jupyter_ci_ext.errors import SandboxUnavailable
 from jupyter_ci_ext.kernels.config import SessionPool
-from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, StreamText
+from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, ExecutionEnd, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
 from jupyter_ci_ext.kernels.workspace import StagedFile
 from jupyter_ci_ext.sandbox.config import Sandbox
@@ -218,7 +218,10 @@ def test_an_interrupt_keeps_the_variables(sessions: Sessions, wait: Wait) -> Non
 FLOODS = {
     "many prints": "line = 'x' * 8191\nfor _ in range(36_000): print(line)",
     "one print": "print('x' * (300 << 20))",
-    "around Python": "import os\nfor _ in range(30): os.write(1, b'x' * 100_000)",
+    "around Python": "import os\nfor _ in range(60): os.write(1, b'x' * 1_000_000)",
+    "a subprocess": "import subprocess; subprocess.run('yes | head -c 60000000', shell=True)",
+    "a subprocess given stdout": "import subprocess, sys\n"
+    "subprocess.run('yes | head -c 60000000', shell=True, stdout=sys.stdout)",
     "displays": "for _ in range(100): display({'text/html': 'x' * 3_000_000}, raw=True)",
     "one display": "display({'text/html': 'x' * (100 << 20)}, raw=True)",
 }
@@ -235,6 +238,8 @@ def test_floods_of_output_cost_the_server_little_memory(
             size = 0
             async with contextlib.aclosing(session.execute(FLOODS[kind])) as outputs:
                 async for output in outputs:
+                    if isinstance(output, ExecutionEnd):
+                        assert output.status in ("ok", "error")  # neither lost nor out of time
                     if isinstance(output, StreamText):
                         size += len(output.text)
                     elif isinstance(output, DisplayData):
@@ -245,6 +250,27 @@ def test_floods_of_output_cost_the_server_little_memory(
     size, grown = wait(scenario())
     assert size < 70 << 20
     assert grown < 150 << 20
+
+
+AROUND = {
+    "os.write": "for n in range(40): os.write(1, b'%d' % n + b'x' * 1_000_000)\nos.write(1, b'the end')",
+    "subprocess": "subprocess.run('echo 0; yes x | head -c 40000000; printf the\\ end', shell=True)",
+}
+
+
+@pytest.mark.parametrize("how", AROUND)
+def test_output_around_python_has_a_beginning_and_an_end(
+    sessions: Sessions, wait: Wait, how: str
+) -> None:
+    async def scenario() -> None:
+        async with sessions.use("thread_a") as session:
+            text = await printed(session, f"import os, subprocess\n{AROUND[how]};")
+            assert text.startswith("0")
+            assert "characters left out …]" in text
+            assert "the end" in text[-20:]
+            assert len(text) < 2 << 20
+
+    wait(scenario())
 
 
 def test_figures_are_shown(sessions: Sessions, wait: Wait) -> None:

@@ -212,6 +212,23 @@ def test_a_session_may_have_less_memory_but_not_more() -> None:
     assert policy.for_session(Launch(Path("/x"))).memory == GiB
 
 
+def test_a_flood_of_the_log_waits(level: int) -> None:
+    """The pipe of the sandbox's own stdout is within reach of the code."""
+    code = """
+import os, sys, time
+end = time.monotonic() + 2
+size = 0
+while time.monotonic() < end:
+    size += os.write(sys.stdout._original_stdstream_copy, b"x" * 65536)
+print(size)
+"""
+
+    async def act(running: Kernel) -> int:
+        return int((await running.run(code)).text)
+
+    assert with_kernel(level, act) < 20 * MiB
+
+
 def test_a_message_beyond_the_limit_costs_the_server_nothing() -> None:
     """Code that goes around the courtesy in the kernel meets the limit of the socket."""
     require(3)
