@@ -117,7 +117,7 @@ class Workspace:
 
         Raises OSError where it cannot be deleted.
         """
-        return await anyio.to_thread.run_sync(self._remove, name)
+        return await to_thread.run_sync(self._remove, name)
 
     # ---- in threads --------------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ from collections.abc import Generator
 from jupyter_ci_ext.llm.base import FileNote
 from jupyter_ci_ext.llm.demo import maths, simulation
 from jupyter_ci_ext.llm.demo.question import ask
+from jupyter_ci_ext.llm.demo.reading import FORMATS
 from jupyter_ci_ext.llm.demo.repair import Stuck, gave_up, repair, without_module
 from jupyter_ci_ext.llm.demo.script import Move, Outcome, Run, Script
-from jupyter_ci_ext.llm.demo.tables import FORMATS, remembered
+from jupyter_ci_ext.llm.demo.tables import remembered
 from jupyter_ci_ext.llm.demo.tablework import about_table
 from jupyter_ci_ext.llm.demo.talk import Talk
 from jupyter_ci_ext.llm.demo.text import quoted
