@@ -64,7 +64,9 @@ lab: panel
 
 test: test-python test-panel test-browser
 
+# The clients' environments are built first, so that no test's time limit has to cover that.
 test-python: $(VENV)/.dev
+	-@$(BIN)/python -m tests.conformance.environments
 	$(BIN)/python -m pytest --ignore=tests/ui
 
 test-panel: $(MODULES)

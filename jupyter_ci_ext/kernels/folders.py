@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import anyio.to_thread
-
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import PayloadTooLarge
 from jupyter_ci_ext.kernels import collect
 from jupyter_ci_ext.kernels.names import safe_name
@@ -90,19 +89,19 @@ class Folders:
 
     async def keys(self) -> list[str]:
         """Whose workspaces there are."""
-        return await anyio.to_thread.run_sync(self._slots.keys)
+        return await to_thread.run_sync(self._slots.keys)
 
     async def exists(self, key: str) -> bool:
         """Whether there is a workspace of *key*."""
-        return await anyio.to_thread.run_sync(self._slots.find, key) is not None
+        return await to_thread.run_sync(self._slots.find, key) is not None
 
     async def files(self, key: str) -> list[FolderFile]:
         """The plain files of *key*, oldest first; dotfiles and caches are left out."""
-        return await anyio.to_thread.run_sync(self._files, key)
+        return await to_thread.run_sync(self._files, key)
 
     async def open_file(self, key: str, name: str) -> BinaryIO | None:
         """A file of *key*, verified and open for reading; None if there is none."""
-        return await anyio.to_thread.run_sync(self._open_file, key, name)
+        return await to_thread.run_sync(self._open_file, key, name)
 
     def _files(self, key: str) -> list[FolderFile]:
         slot = self._slots.find(key)

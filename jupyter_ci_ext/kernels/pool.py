@@ -196,7 +196,7 @@ class Sessions:
         """
         async with self._turn(key, patience) as entry, self._workspace(entry) as workspace:
             size = sum(file.size for file in files)
-            await anyio.to_thread.run_sync(check_room, workspace.path, size, self._policy.disk)
+            await to_thread.run_sync(check_room, workspace.path, size, self._policy.disk)
             await (entry.session or workspace).stage(files)
             return dict(workspace.names)
 
@@ -233,7 +233,7 @@ class Sessions:
             entry.session.touch()
             yield entry.session.workspace
             return
-        slot = await anyio.to_thread.run_sync(self._slots.open, entry.key)
+        slot = await to_thread.run_sync(self._slots.open, entry.key)
         try:
             workspace = self._make_workspace(slot)
             await workspace.load()

@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from anyio import to_thread
-
+from .. import to_thread
 from ..errors import InvalidRequest, NotFound, StoreError
 from ..ids import PREFIX, new_id
 from ..kernels.folders import FolderFile

@@ -77,9 +77,7 @@ def refusals():
         "key": refused(azure(api_key="wrong-key-0123456789").beta.assistants.list),
         "version": refused(azure(api_version="2020-01-01").beta.assistants.list),
         "assistant": refused(beta.assistants.retrieve, "asst_" + "0" * 24),
-        "v1_field": refused(
-            beta.assistants.create, model="scripted", extra_body={"file_ids": []}
-        ),
+        "v1_field": refused(beta.assistants.create, model="scripted", extra_body={"file_ids": []}),
         "route": route("/openai/nonsense?api-version=2024-05-01-preview"),
     }
 

@@ -52,7 +52,9 @@ def uploaded(name, content):
 
 
 def asked(text, tools=None, attachments=None):
-    agent = client.create_agent(model="scripted", name="Agent", instructions="Help.", **(tools or {}))
+    agent = client.create_agent(
+        model="scripted", name="Agent", instructions="Help.", **(tools or {})
+    )
     thread = client.threads.create()
     client.messages.create(
         thread_id=thread.id, role="user", content=text, attachments=attachments or []
@@ -75,9 +77,7 @@ def code_job(text):
     newest = next(iter(client.messages.list(thread_id=thread.id)))
     with tempfile.TemporaryDirectory() as folder:
         note = newest.file_path_annotations[0]
-        client.files.save(
-            file_id=note.file_path.file_id, file_name="saved.txt", target_dir=folder
-        )
+        client.files.save(file_id=note.file_path.file_id, file_name="saved.txt", target_dir=folder)
         saved = Path(folder, "saved.txt").read_text()
         picture = newest.image_contents[0].image_file.file_id
         client.files.save(file_id=picture, file_name="p.png", target_dir=folder)
