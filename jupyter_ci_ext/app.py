@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import anyio
-from anyio import to_thread
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
@@ -26,6 +25,7 @@ from tornado.routing import Router
 from tornado.web import Application
 from traitlets import Bool, Float, Integer, Unicode, default
 
+from . import to_thread
 from .api.lazy import LazyRouter
 from .api.routing import address_pattern
 from .errors import CodeInterpreterError

@@ -49,3 +49,9 @@ def new_id(kind: Kind) -> str:
     if kind == "request":
         return PREFIX[kind] + secrets.token_hex(16)
     return PREFIX[kind] + "".join(secrets.choice(_ALPHABET) for _ in range(24))
+
+
+def container_id(key: str) -> str:
+    """The id of a session's container, given the thread it belongs to or that id itself."""
+    thread = PREFIX["thread"]
+    return PREFIX["container"] + key[len(thread) :] if key.startswith(thread) else key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import jupyter_ci_ext
 PACKAGE = Path(jupyter_ci_ext.__file__).parent
 
 LAYERS = (
-    {"errors", "ids"},
+    {"errors", "ids", "to_thread"},
     {"wire"},
     {"events", "store", "llm", "sandbox"},
     {"kernels"},
@@ -104,6 +105,16 @@ def test_rooms_keep_to_their_own_matter() -> None:
         for other in imports(path)
         for each in FORBIDDEN.get(room_of(name_of(path)) or "", ())
         if other == each or other.startswith(each + ".")
+    ]
+    assert wrong == []
+
+
+def test_blocking_work_goes_to_threads_that_end_with_the_server() -> None:
+    """anyio's do not, see `jupyter_ci_ext.to_thread`."""
+    wrong = [
+        name_of(path)
+        for path in modules()
+        if "anyio.to_thread" in {*imports(path), *re.findall(r"anyio\.to_thread", path.read_text())}
     ]
     assert wrong == []
 

@@ -87,8 +87,11 @@ class BaseHandler(APIHandler):
         problem = self._choose_dialect()
         try:
             await super().prepare()
-        except HTTPError:
-            if self._known_host and self.current_user is None and not self._preflight:
+        except HTTPError as error:
+            # Stock code says 403 to a bad key, for want of an XSRF token. An identity provider that
+            # fails (a hub that does not answer) says so itself, before there is a user or none.
+            nobody = getattr(self, "_jupyter_current_user", self) is None
+            if error.status_code == 403 and nobody and self._known_host and not self._preflight:
                 raise self._unauthenticated(given) from None
             raise
         if self._preflight:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from anyio import to_thread
-
+from .. import to_thread
 from .auth import authorized
 from .base import BaseHandler
 from .resource import ResourceHandler

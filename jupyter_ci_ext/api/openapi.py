@@ -80,7 +80,7 @@ class _Writer:
 
     def __init__(self, routes: list[Address]) -> None:
         operations = [each for _, handler in routes for each in OPERATIONS[handler].values()]
-        bodies = {each.body for each in operations if each.body}
+        bodies = {body for each in operations for body in (each.body, each.instead) if body}
         answers = {each.returns for each in operations if each.returns}
         pairs: list[Any] = [(model, "validation") for model in sorted(bodies, key=_name)]
         pairs += [(model, "serialization") for model in sorted(answers, key=_name)]
@@ -105,6 +105,9 @@ class _Writer:
             described["parameters"].append(_AFTER)
         if operation.file is not None:
             described["requestBody"] = self._form(operation.file, operation.body)
+            if operation.instead is not None:
+                named = _json(self._refs[(operation.instead, "validation")])
+                described["requestBody"]["content"] |= named["content"]
         elif operation.body is not None:
             body = self._refs[(operation.body, "validation")]
             required = bool(operation.body.model_json_schema().get("required"))

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from ..wire.assistant import Assistant
 from ..wire.assistant_params import CreateAssistant, ModifyAssistant
 from ..wire.common import Deleted, ListPage
+from ..wire.container import Container, ContainerFile
+from ..wire.container_params import ContainerListQuery, CreateContainer, CreateContainerFile
 from ..wire.extension import (
     ImportFrom,
     PanelSession,
@@ -41,11 +43,13 @@ from ..wire.run_step import RunStep
 from ..wire.thread import Thread
 from ..wire.thread_params import CreateThread, ModifyThread
 from ..wire.upload import Upload, UploadPart
-from . import assistants, extension, files, models, runs, threads
+from . import assistants, containers, extension, files, models, runs, threads
 from .base import BaseHandler
 
 # Made one by one: pydantic reads the lines on which it makes a class, and stumbles in a long table.
 AssistantPage = ListPage[Assistant]
+ContainerPage = ListPage[Container]
+ContainerFilePage = ListPage[ContainerFile]
 FilePage = ListPage[File]
 MessagePage = ListPage[Message]
 RunPage = ListPage[Run]
@@ -59,7 +63,8 @@ Answer = Literal["json", "events", "json or events", "bytes"]
 class Operation(NamedTuple):
     """One verb: the object it answers with, its body and its query; None where there is none.
 
-    *file* names the part of a form that is a file; then *body* has the form's other fields.
+    *file* names the part of a form that is a file; then *body* has the form's other fields, and
+    *instead* is what may be sent as JSON in place of the form.
     """
 
     returns: type[BaseModel] | None
@@ -67,6 +72,7 @@ class Operation(NamedTuple):
     query: type[BaseModel] | None = None
     answer: Answer = "json"
     file: str | None = None
+    instead: type[BaseModel] | None = None
 
 
 Verbs = Mapping[str, Operation]
@@ -124,6 +130,22 @@ OPERATIONS: Final[Mapping[type[BaseHandler], Verbs]] = {
     files.UploadPartsHandler: {"post": Operation(UploadPart, file="data")},
     files.CompleteUploadHandler: {"post": Operation(Upload, CompleteUpload)},
     files.CancelUploadHandler: {"post": Operation(Upload)},
+    containers.ContainersHandler: {
+        "get": Operation(ContainerPage, query=ContainerListQuery),
+        "post": Operation(Container, CreateContainer),
+    },
+    containers.ContainerHandler: {"get": Operation(Container), "delete": Operation(Deleted)},
+    containers.RestartContainerHandler: {"post": Operation(Container)},
+    containers.InterruptContainerHandler: {"post": Operation(Container)},
+    containers.ContainerFilesHandler: {
+        "get": Operation(ContainerFilePage, query=ListQuery),
+        "post": Operation(ContainerFile, file="file", instead=CreateContainerFile),
+    },
+    containers.ContainerFileHandler: {
+        "get": Operation(ContainerFile),
+        "delete": Operation(Deleted),
+    },
+    containers.ContainerFileContentHandler: {"get": Operation(None, answer="bytes")},
     models.ModelsHandler: {"get": Operation(ModelList)},
     models.ModelHandler: {"get": Operation(Model)},
     extension.StatusHandler: {"get": Operation(Status, query=StatusQuery)},

@@ -6,7 +6,10 @@ and closes makes proxies report a 502 or 503 of their own, which clients take fo
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -118,8 +121,19 @@ class UploadHandler(ResourceHandler):
         IOLoop.current().add_callback(self._discard)
 
 
+@dataclass(frozen=True)
+class Content:
+    """What is given away: *read* takes the first byte and the one after the last."""
+
+    filename: str
+    size: int
+    version: str
+    """Another one for other bytes."""
+    read: Callable[[int, int], AsyncIterator[bytes]]
+
+
 class DownloadHandler(ResourceHandler):
-    """Base of verbs that give a stored content away, whole or in part."""
+    """Base of verbs that give a content away, whole or in part."""
 
     @property
     def content_security_policy(self) -> str:
@@ -127,34 +141,40 @@ class DownloadHandler(ResourceHandler):
         return f"{super().content_security_policy}; sandbox"
 
     async def send_blob(self, sha256: str, size: int, filename: str) -> None:
-        """Answer with the content, or with the range of it that was asked for."""
+        """Answer with a stored content, or with the range of it that was asked for."""
+        read = self.rooms.store.blobs.read
+        await self.send(Content(filename, size, sha256, partial(read, sha256)))
+
+    async def send(self, content: Content) -> None:
+        """Answer with *content*, or with the range of it that was asked for."""
         self.set_header("Accept-Ranges", "bytes")
-        self.set_header("ETag", f'"{sha256}"')
-        self.set_header("Content-Disposition", attachment(filename))
+        self.set_header("ETag", f'"{content.version}"')
+        self.set_header("Content-Disposition", attachment(content.filename))
         self.set_header("Cache-Control", "private, no-cache")
         self.stamp()
         try:
-            span = self._span(sha256, size)
+            span = self._span(content)
         except Unsatisfiable:
             self.set_status(416)
-            self.set_header("Content-Range", f"bytes */{size}")
+            self.set_header("Content-Range", f"bytes */{content.size}")
             self.finish(set_content_type="application/octet-stream")
             return
         if span is not None:
             self.set_status(206)
-            self.set_header("Content-Range", f"bytes {span.start}-{span.stop - 1}/{size}")
-        start, stop = span or (0, size)
+            self.set_header("Content-Range", f"bytes {span.start}-{span.stop - 1}/{content.size}")
+        start, stop = span or (0, content.size)
         self.set_header("Content-Type", "application/octet-stream")
         self.set_header("Content-Length", str(stop - start))
-        await self._pump(sha256, start, stop)
+        await self._pump(content.read(start, stop))
 
-    def _span(self, sha256: str, size: int) -> Span | None:
-        same = self.request.headers.get("If-Range", f'"{sha256}"') == f'"{sha256}"'
-        return parse_range(self.request.headers.get("Range"), size) if same else None
+    def _span(self, content: Content) -> Span | None:
+        version = f'"{content.version}"'
+        same = self.request.headers.get("If-Range", version) == version
+        return parse_range(self.request.headers.get("Range"), content.size) if same else None
 
-    async def _pump(self, sha256: str, start: int, stop: int) -> None:
+    async def _pump(self, chunks: AsyncIterator[bytes]) -> None:
         try:
-            async for chunk in self.rooms.store.blobs.read(sha256, start, stop):
+            async for chunk in chunks:
                 with anyio.fail_after(self.api.stall):
                     self.write(chunk)
                     await self.flush()

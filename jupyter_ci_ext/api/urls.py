@@ -19,6 +19,15 @@ from .assistants import (
     AssistantsHandler,
 )
 from .base import BaseHandler, NotFoundHandler
+from .containers import (
+    ContainerFileContentHandler,
+    ContainerFileHandler,
+    ContainerFilesHandler,
+    ContainerHandler,
+    ContainersHandler,
+    InterruptContainerHandler,
+    RestartContainerHandler,
+)
 from .description import DescriptionHandler
 from .extension import (
     ImportFileHandler,
@@ -104,6 +113,13 @@ API: Final = (
     Route("/uploads/{upload_id}/parts", UploadPartsHandler),
     Route("/uploads/{upload_id}/complete", CompleteUploadHandler),
     Route("/uploads/{upload_id}/cancel", CancelUploadHandler),
+    Route("/containers", ContainersHandler),
+    Route("/containers/{container_id}", ContainerHandler),
+    Route("/containers/{container_id}/restart", RestartContainerHandler),
+    Route("/containers/{container_id}/interrupt", InterruptContainerHandler),
+    Route("/containers/{container_id}/files", ContainerFilesHandler),
+    Route("/containers/{container_id}/files/{file_id}", ContainerFileHandler),
+    Route("/containers/{container_id}/files/{file_id}/content", ContainerFileContentHandler),
     Route("/models", ModelsHandler),
     Route("/models/{model}", ModelHandler),
     Route("/openapi.json", DescriptionHandler),

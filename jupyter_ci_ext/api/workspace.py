@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.services.contents.largefilemanager import (
@@ -21,6 +20,7 @@ from jupyter_server.services.contents.largefilemanager import (
 from jupyter_server.utils import ApiPath, to_os_path
 from nbformat import NotebookNode
 
+from .. import to_thread
 from ..errors import InvalidRequest
 from ..services.bundle import Services
 from ..services.notebook import safe_name

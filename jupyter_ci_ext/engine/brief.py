@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from anyio import to_thread
-
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.allowance import Spent
 from jupyter_ci_ext.engine.environment import describe, installed
 from jupyter_ci_ext.engine.limits import RunLimits

@@ -13,8 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from anyio import to_thread
-
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.cells import Cell, Shown
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.paths import into_code, out_of_output

@@ -128,6 +128,27 @@ def open_file(root: int, path: str) -> int:
     return descriptor
 
 
+def remove(root: int, path: str) -> bool:
+    """Delete the regular file *path* below *root*; False if there is none. Raises OSError."""
+    parent, _, name = path.rpartition("/")
+    try:
+        folder = open_beneath(root, parent, _FOLDER) if parent else os.dup(root)
+    except FileNotFoundError:
+        return False
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        # A name that code has changed into something else meanwhile is deleted all the same: it
+        # is in the workspace, and no link is followed.
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    finally:
+        os.close(folder)
+    return True
+
+
 def copy_out(root: int, path: str, folder: Path, limit: int) -> Copied:
     """Copy *path* into a new private file in *folder*, hashing; at most *limit* bytes.
 

@@ -11,6 +11,9 @@ import anyio.abc
 
 T = TypeVar("T")
 
+STOP_SECONDS = 10.0
+"""How long work that must not be broken off may hold up a stop."""
+
 
 class Jobs:
     """A task group that may be started and stopped from different tasks."""
@@ -35,11 +38,11 @@ class Jobs:
         await opened.wait()
 
     async def stop(self) -> None:
-        """Cancel what runs and wait for it; nothing happens if the group is closed."""
+        """Cancel what runs and wait for it, at most `STOP_SECONDS`; may be called twice."""
         owner, self._owner, self._group = self._owner, None, None
         self._closing.set()
         if owner is not None:
-            await owner
+            await asyncio.wait({owner}, timeout=STOP_SECONDS)
 
     def spawn(self, work: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
         """Run *work*; the result is its future, which need not be waited for."""

@@ -130,8 +130,14 @@ class Launcher:
     async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
         """A new kernel whose /mnt/data is *workspace*; *memory* in bytes lowers the policy's limit.
 
-        Raises `SandboxUnavailable`.
+        Raises `SandboxUnavailable`. A start that was begun is brought to its end even when it is
+        cancelled, so that no kernel is left that nobody knows of.
         """
+        with anyio.CancelScope(shield=True):
+            kernel = await self._start(workspace, memory)
+        return kernel  # noqa: RET504 (mypy takes a scope for one that may swallow errors)
+
+    async def _start(self, workspace: Path, memory: int | None) -> Kernel:
         await self._check_kernelspec()
         try:
             kernel_id = await ensure_async(

@@ -7,23 +7,25 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import SessionLost
 from jupyter_ci_ext.kernels.config import SessionPool
+from jupyter_ci_ext.kernels.folders import Folders, check_room
 from jupyter_ci_ext.kernels.jobs import Jobs
-from jupyter_ci_ext.kernels.launcher import Kernel, Launcher
+from jupyter_ci_ext.kernels.launcher import Launcher
+from jupyter_ci_ext.kernels.limits import SessionLimits
 from jupyter_ci_ext.kernels.session import Lifetime, Session, SessionInfo
 from jupyter_ci_ext.kernels.slots import Slot, Slots
 from jupyter_ci_ext.kernels.spares import Spares
-from jupyter_ci_ext.kernels.workspace import Workspace
+from jupyter_ci_ext.kernels.workspace import StagedFile, Workspace
 from jupyter_ci_ext.sandbox.config import Sandbox
 
 STOPPED = "The server is stopping, so no code runs any more."
@@ -44,6 +46,7 @@ class _Entry:
     opening: asyncio.Future[Session] | None = None
     session: Session | None = None
     slot: Slot | None = None
+    limits: SessionLimits = field(default_factory=SessionLimits)
 
     @property
     def settled(self) -> bool:
@@ -72,12 +75,15 @@ class Sessions:
         self._policy = sandbox.policy()
         self._launcher = launcher or Launcher(kernel_manager, config.kernel_name)
         self._slots = Slots(workspaces)
+        self.folders = Folders(self._slots)
+        """The workspaces, for looking only."""
         self._jobs = Jobs()
         self._changed = asyncio.Event()
-        self._lifetime = Lifetime(config.max_life, config.idle_timeout)
+        self.limits = SessionLimits(self._policy.memory, config.idle_timeout)
+        """What a session may take at most."""
         self._spares = Spares(
             self._slots,
-            self._start_kernel,
+            self._launcher.start,
             self._jobs,
             changed=self._changed.set,
             count=config.warm_spares,
@@ -95,7 +101,7 @@ class Sessions:
         """Make the folders, and watch over lifetimes from now on."""
         if self._jobs.running:
             return
-        await anyio.to_thread.run_sync(self._slots.prepare)
+        await to_thread.run_sync(self._slots.prepare)
         await self._jobs.start()
         self._jobs.spawn(self._expire)
 
@@ -110,24 +116,19 @@ class Sessions:
     # ---- use -----------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def use(self, key: str) -> AsyncIterator[Session]:
+    async def use(self, key: str, limits: SessionLimits | None = None) -> AsyncIterator[Session]:
         """The session of *key*, started if need be, for this user alone until the block is left.
+
+        *limits* are those of a session that is started, as far as they are tighter than the pool's.
 
         Waits while somebody else uses it, and in a queue while all sessions there may be are in
         use. Raises `SandboxUnavailable` or `SessionLost`. What still runs when the block is left
         is interrupted.
         """
-        entry = self._entries.setdefault(key, _Entry(key))
-        entry.users += 1
-        try:
-            await entry.lock.acquire()
-            try:
-                yield await self._prepare(entry)
-            finally:
-                self._release(entry)
-        finally:
-            entry.users -= 1
-            self._drop(entry)
+        async with self._turn(key) as entry:
+            if entry.session is None:
+                entry.limits = self.limits if limits is None else limits.within(self.limits)
+            yield await self._prepare(entry)
 
     def get(self, key: str) -> SessionInfo | None:
         """The session of *key* as it stands, None if there is none; changes nothing."""
@@ -177,12 +178,68 @@ class Sessions:
         try:
             async with entry.lock:
                 await self._end(entry)
-                await anyio.to_thread.run_sync(self._slots.forget, key)
+                await to_thread.run_sync(self._slots.forget, key)
         finally:
             entry.users -= 1
             self._drop(entry)
 
+    # ---- files: to read them see `folders` ------------------------------------------------------
+
+    async def stage(
+        self, key: str, files: Sequence[StagedFile], patience: float | None = None
+    ) -> dict[str, str]:
+        """Put *files* where the code of *key* finds them, without starting a kernel.
+
+        Returns file id → name of all that were ever put there. Raises TimeoutError when somebody
+        uses the session for more than *patience* seconds, `PayloadTooLarge` when the files would
+        be more than the sandbox lets a session have, `StoreError` when the disk is full.
+        """
+        async with self._turn(key, patience) as entry, self._workspace(entry) as workspace:
+            size = sum(file.size for file in files)
+            await to_thread.run_sync(check_room, workspace.path, size, self._policy.disk)
+            await (entry.session or workspace).stage(files)
+            return dict(workspace.names)
+
+    async def remove(self, key: str, name: str, patience: float | None = None) -> bool:
+        """Delete a plain file of *key*; False if there is none.
+
+        Raises TimeoutError when somebody uses the session for more than *patience* seconds.
+        """
+        async with self._turn(key, patience) as entry, self._workspace(entry) as workspace:
+            return await workspace.remove(name)
+
     # ---- inside: to have a session -------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _turn(self, key: str, patience: float | None = None) -> AsyncIterator[_Entry]:
+        """What is known of *key*, for one user at a time."""
+        entry = self._entries.setdefault(key, _Entry(key))
+        entry.users += 1
+        try:
+            with anyio.fail_after(patience):
+                await entry.lock.acquire()
+            try:
+                yield entry
+            finally:
+                self._release(entry)
+        finally:
+            entry.users -= 1
+            self._drop(entry)
+
+    @asynccontextmanager
+    async def _workspace(self, entry: _Entry) -> AsyncIterator[Workspace]:
+        """The workspace, that of the session where there is one; using it is an activity."""
+        if entry.session is not None:
+            entry.session.touch()
+            yield entry.session.workspace
+            return
+        slot = await to_thread.run_sync(self._slots.open, entry.key)
+        try:
+            workspace = self._make_workspace(slot)
+            await workspace.load()
+            yield workspace
+        finally:
+            slot.release()
 
     async def _prepare(self, entry: _Entry) -> Session:
         if not self._jobs.running:
@@ -228,13 +285,15 @@ class Sessions:
             self._call_next()
 
     async def _open(self, entry: _Entry) -> Session:
-        spare = await self._spares.claim()
+        # A spare has the pool's own limit of memory, and keeps it.
+        usual = entry.limits.memory == self.limits.memory
+        spare = await self._spares.claim() if usual else None
         try:
             if spare is None:
-                entry.slot = await anyio.to_thread.run_sync(self._slots.open, entry.key)
+                entry.slot = await to_thread.run_sync(self._slots.open, entry.key)
             else:
                 entry.slot = spare.slot
-                await anyio.to_thread.run_sync(self._slots.bind, spare.slot, entry.key)
+                await to_thread.run_sync(self._slots.bind, spare.slot, entry.key)
             session = self._make_session(entry, entry.slot)
             if spare is not None:
                 kernel, connection, spare = spare.kernel, spare.connection, None
@@ -251,27 +310,27 @@ class Sessions:
                 await self._end(entry)
             raise
 
-    def _make_session(self, entry: _Entry, slot: Slot) -> Session:
-        workspace = Workspace(
+    def _make_workspace(self, slot: Slot) -> Workspace:
+        return Workspace(
             slot,
             self._slots.incoming,
             max_new_files=self._config.max_new_files,
             max_file_size=self._config.max_file_size,
         )
+
+    def _make_session(self, entry: _Entry, slot: Slot) -> Session:
+        limits = entry.limits
         entry.session = Session(
             entry.key,
-            workspace,
-            lambda: self._start_kernel(slot.data),
+            self._make_workspace(slot),
+            lambda: self._launcher.start(slot.data, limits.memory or None),
             jobs=self._jobs,
             policy=self._policy,
-            lifetime=self._lifetime,
+            lifetime=Lifetime(self._config.max_life, limits.idle_timeout),
             start_timeout=self._config.start_timeout,
             display_limit=self._config.max_display_bytes,
         )
         return entry.session
-
-    async def _start_kernel(self, workspace: Path) -> Kernel:
-        return await self._launcher.start(workspace)
 
     # ---- inside: to be rid of it ---------------------------------------------------------------
 

@@ -100,7 +100,8 @@ class Session:
         self.key = key
         self.workspace = workspace
         self.fresh = True
-        """Whether the kernel was new at this use: what code defined in earlier uses is gone."""
+        """Whether no earlier use has run code in the kernel: what code defined before is gone."""
+        self._used = False
         self._start = start
         self._jobs = jobs
         self._policy = policy
@@ -158,6 +159,7 @@ class Session:
         the outputs with status "lost". Closing the iterator interrupts the code.
         """
         await self.ensure()
+        self._used = True
         limit = self._policy.execution_seconds
         execution = self._execution = _Execution(
             OutputBuffer(self._policy.log_bytes + TEXT_SLACK, self._display_limit),
@@ -216,8 +218,8 @@ class Session:
             await asyncio.wait({self._opening})
 
     def touch(self) -> None:
-        """Take note of a use, which the kernel there is has seen before: idle time begins anew."""
-        self.fresh = False
+        """Take note of a use: idle time begins anew."""
+        self.fresh = not self._used
         self._active = time.time()
 
     async def alive(self) -> bool:
@@ -280,13 +282,14 @@ class Session:
         self._begin()
 
     def _begin(self) -> None:
-        self.fresh = True
+        self.fresh, self._used = True, False
         self._id = new_id("container")
         self._created = self._active = time.time()
 
     async def _restart(self) -> None:
         if not await self.alive() or self._kernel is None:
-            return  # the next use starts a new one
+            await self._leave()  # the next use starts a new one
+            return
         self._disconnect()
         try:
             await self._kernel.restart()

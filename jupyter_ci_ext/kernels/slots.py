@@ -24,23 +24,27 @@ import logging
 import os
 import re
 import stat
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from jupyter_ci_ext.errors import SandboxUnavailable
 
+INCOMING_SECONDS = 86_400
+"""Age at which a copy that nobody took is removed; copies are taken as soon as they are made."""
+
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class Slot:
-    """A workspace's folder, held by this process until `release`."""
+    """A workspace's folder; held by this process until `release`, if it was opened."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, lock: int | None = None) -> None:
         self.path = path
         self.data = path / "data"
         self.record = path / "staged.json"
-        self._lock: int | None = lock
+        self._lock = lock
 
     def release(self) -> None:
         """Let other processes have it; may be called twice."""
@@ -63,6 +67,10 @@ class Slots:
         """Make the folders, and remove what processes that are gone left for nobody."""
         for folder in (self._root, self._slots, self.incoming):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for copy in self.incoming.iterdir():
+            with suppress(OSError):
+                if copy.stat().st_mtime < time.time() - INCOMING_SECONDS:
+                    copy.unlink()
         wanted = {self._target(link) for link in self._root.iterdir() if link.is_symlink()}
         wanted |= {self._merged(path) for path in list(wanted) if path is not None}
         for path in self._slots.iterdir():
@@ -93,6 +101,19 @@ class Slots:
         slot = self.create()
         self._point(key, slot)
         return slot
+
+    def find(self, key: str) -> Slot | None:
+        """The slot of *key* for looking only, None if there is none; others may be using it."""
+        path = self._target(self._link(key))
+        return Slot(path) if path is not None and path.is_dir() else None
+
+    def keys(self) -> list[str]:
+        """The keys that have a slot."""
+        return [
+            link.name
+            for link in self._root.iterdir()
+            if not link.name.startswith(".") and link.is_symlink()
+        ]
 
     def bind(self, spare: Slot, key: str) -> None:
         """Make *spare* the slot of *key*, with the files that are in the slot it had.

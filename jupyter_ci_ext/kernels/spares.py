@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio.to_thread
+import anyio
 
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import CodeInterpreterError, SessionLost
 from jupyter_ci_ext.kernels.connection import Connection
 from jupyter_ci_ext.kernels.jobs import Jobs
@@ -108,7 +109,7 @@ class Spares:
             self._filling = False
 
     async def _make(self) -> Spare:
-        slot = await anyio.to_thread.run_sync(self._slots.create)
+        slot = await to_thread.run_sync(self._slots.create)
         kernel: Kernel | None = None
         connection: Connection | None = None
         try:
@@ -123,7 +124,7 @@ class Spares:
                     connection.close()
                 if kernel is not None:
                     await kernel.stop()
-                await anyio.to_thread.run_sync(self._slots.discard, slot)
+                await to_thread.run_sync(self._slots.discard, slot)
             raise
 
     async def _import(self, connection: Connection) -> None:
@@ -140,4 +141,4 @@ class Spares:
         """End a spare, claimed or not, and delete its workspace."""
         with anyio.CancelScope(shield=True):
             await spare.end()
-            await anyio.to_thread.run_sync(self._slots.discard, spare.slot)
+            await to_thread.run_sync(self._slots.discard, spare.slot)

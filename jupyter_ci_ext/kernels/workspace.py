@@ -9,16 +9,15 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import anyio.to_thread
-
+from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import StoreError
-from jupyter_ci_ext.kernels import collect
+from jupyter_ci_ext.kernels import collect, folders
 from jupyter_ci_ext.kernels.names import free_name, printable, safe_name
 from jupyter_ci_ext.kernels.slots import Slot
 
@@ -88,7 +87,7 @@ class Workspace:
 
     async def load(self) -> None:
         """Take stock: what is there now is not new. Called once, before any code runs."""
-        await anyio.to_thread.run_sync(self._load)
+        await to_thread.run_sync(self._load)
 
     async def stage(self, files: Sequence[StagedFile]) -> list[Path]:
         """Put *files* where the code finds them, by id and by name; returns the paths written.
@@ -100,43 +99,33 @@ class Workspace:
         if not files:
             return []
         # Not abandoned when cancelled: a thread that goes on copying could meet the next stage.
-        return await anyio.to_thread.run_sync(self._stage, list(files))
+        return await to_thread.run_sync(self._stage, list(files))
 
     async def collect(self) -> Collected:
         """Copies of the files that are new or changed since the last call."""
-        return await anyio.to_thread.run_sync(self._collect)
+        return await to_thread.run_sync(self._collect)
 
     def open_file(self, name: str) -> BinaryIO | None:
         """A file of the workspace, verified and open for reading; None if it is no plain file.
 
         *name* is relative to /mnt/data, or the id of a staged file.
         """
-        with self._root() as root:
-            try:
-                descriptor = collect.open_file(root, self.names.get(name, name))
-            except (collect.Refused, OSError):
-                return None
-            return os.fdopen(descriptor, "rb")
+        return folders.open_file(self.path, self.names.get(name, name))
+
+    async def remove(self, name: str) -> bool:
+        """Delete a plain file, *name* relative to /mnt/data; False if there is none.
+
+        Raises OSError where it cannot be deleted.
+        """
+        return await to_thread.run_sync(self._remove, name)
 
     # ---- in threads --------------------------------------------------------------------------
 
-    @contextmanager
-    def _root(self) -> Iterator[int]:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        # Code may have taken the permissions of its own folder away.
-        with suppress(PermissionError):
-            os.chmod(self.path, 0o700)
-        root = os.open(self.path, flags)
-        try:
-            yield root
-        finally:
-            os.close(root)
+    def _root(self) -> AbstractContextManager[int]:
+        return folders.opened_root(self.path)
 
     def _load(self) -> None:
-        with suppress(OSError, ValueError):
-            record = json.loads(self._record.read_text("utf-8"))
-            for file_id, name in record.items() if isinstance(record, dict) else ():
-                self.names[str(file_id)] = safe_name(str(name))
+        self.names.update(folders.read_record(self._record))
         with self._root() as root:
             self._seen = collect.snapshot(root).files
 
@@ -186,6 +175,15 @@ class Workspace:
         fresh = self._record.with_suffix(".new")
         fresh.write_text(json.dumps(self.names), "utf-8")
         fresh.replace(self._record)
+
+    def _remove(self, name: str) -> bool:
+        with self._root() as root:
+            removed = collect.remove(root, name)
+            for file_id in [each for each, path in self.names.items() if path == name]:
+                del self.names[file_id]
+                _unlink_id(root, file_id, name)
+        self._write_record()
+        return removed
 
     def _collect(self) -> Collected:
         found = Collected()
@@ -292,6 +290,13 @@ def _link_id(root: int, file_id: str, name: str) -> None:
         raise
     with suppress(FileExistsError):
         os.symlink(name, file_id, dir_fd=root)
+
+
+def _unlink_id(root: int, file_id: str, name: str) -> None:
+    """Remove the symbolic link that `_link_id` made, if it is still that."""
+    with suppress(OSError):
+        if os.readlink(file_id, dir_fd=root) == name:
+            os.unlink(file_id, dir_fd=root)
 
 
 def _clone(source: Path, target: Path) -> None:

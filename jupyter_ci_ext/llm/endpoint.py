@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import anyio
+from .. import to_thread
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -97,7 +97,7 @@ class Endpoint:
         """The client; importing its library takes a second, hence in a thread."""
         async with self._making:
             if self._client is None:
-                self._client = await anyio.to_thread.run_sync(self._make)
+                self._client = await to_thread.run_sync(self._make)
             return self._client
 
     async def models(self) -> list[Listed]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any, List, Literal, NamedTuple, TypeVar, cast  # noqa: UP035 (list is a method)
+from dataclasses import replace
+from typing import List, Literal, NamedTuple, cast  # noqa: UP035 (list is a method)
 from urllib.parse import urlsplit
 
 import anyio
@@ -18,6 +17,7 @@ from jupyter_ci_ext.llm.config import ModelProvider
 from jupyter_ci_ext.llm.demo import DemoModel
 from jupyter_ci_ext.llm.discovery import LocalServer, discover
 from jupyter_ci_ext.llm.endpoint import Endpoint, Listed, Patience, Settings
+from jupyter_ci_ext.llm.names import fits, match, name_of, named, size_of
 from jupyter_ci_ext.llm.openai_chat import CodeProtocol, OpenAIChat
 
 DEMO = "demo"
@@ -26,10 +26,6 @@ LIST_LIFE = 60.0
 """Seconds a server's list of models is taken as true."""
 SMALL = 4_000_000_000
 """Below so many parameters, function tools are not trusted."""
-
-_SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?([bm])(?![a-z])", re.IGNORECASE)
-
-T = TypeVar("T")
 
 
 class ModelInfo(NamedTuple):
@@ -67,7 +63,7 @@ class Models:
         }
         if "" in self._endpoints:
             main = self._endpoints.pop("")
-            main.name = _name_of(main.settings, taken=self._endpoints)
+            main.name = name_of(main.settings, taken=self._endpoints)
             self._endpoints = {main.name: main, **self._endpoints}
         self._configured = list(self._endpoints)
         self._catalogues: dict[str, _Catalogue] = {}
@@ -104,7 +100,7 @@ class Models:
         known = self._catalogues[endpoint.name].models
         if not known or endpoint.settings.azure_endpoint:
             return
-        if _named(name, known) is None and not await self._serves(endpoint, name):
+        if named(name, known) is None and not await self._serves(endpoint, name):
             raise _no_such(model)
 
     def resolve(self, model: str) -> tuple[LLM, str]:
@@ -202,29 +198,29 @@ class Models:
 
     def _llm(self, endpoint: Endpoint, name: str) -> OpenAIChat:
         known = self._catalogues.get(endpoint.name)
-        listed = _named(name, known.models) if known else None
+        listed = named(name, known.models) if known else None
         key = (endpoint.name, name, listed is not None)
         if key not in self._llms:
-            window = _match(self._config.context_tokens, name)
+            window = match(self._config.context_tokens, name)
             if window is None and listed is not None:
                 window = listed.context_tokens
             self._llms[key] = OpenAIChat(
                 endpoint,
                 code_protocol=self._protocol(name, listed),
-                vision=any(_fits(name, p) for p in self._config.vision_models),
+                vision=any(fits(name, p) for p in self._config.vision_models),
                 context_tokens=window,
             )
         return self._llms[key]
 
     def _protocol(self, name: str, listed: Listed | None) -> CodeProtocol:
-        wanted = _match(self._config.code_protocol, name) or "auto"
+        wanted = match(self._config.code_protocol, name) or "auto"
         if wanted not in ("tools", "fence", "auto"):
             raise LLMError(
                 "server",
                 f'c.ModelProvider.code_protocol is {wanted!r} for {name}; it must be "tools", '
                 '"fence" or "auto".',
             )
-        size = listed.parameters if listed and listed.parameters else _size_of(name)
+        size = listed.parameters if listed and listed.parameters else size_of(name)
         if wanted == "auto" and size is not None and size < SMALL:
             return "fence"
         return cast(Literal["tools", "fence", "auto"], wanted)
@@ -292,12 +288,8 @@ class _LateModel(LLM):
 
     async def stream(self, turn: Turn) -> AsyncGenerator[Delta, None]:
         """See `LLM.stream`."""
-        import dataclasses
-
         llm, name = await self._models.late(self._model)
-        deltas = cast(
-            AsyncGenerator[Delta, None], llm.stream(dataclasses.replace(turn, model=name))
-        )
+        deltas = cast(AsyncGenerator[Delta, None], llm.stream(replace(turn, model=name)))
         async with aclosing(deltas):
             async for delta in deltas:
                 yield delta
@@ -305,40 +297,3 @@ class _LateModel(LLM):
 
 def _no_such(model: str) -> NotFound:
     return NotFound(f"The model '{model}' does not exist", param="model", code="model_not_found")
-
-
-def _name_of(settings: Settings, taken: Mapping[str, Any]) -> str:
-    """A name for the main server, for ``provider/model``."""
-    host = urlsplit(settings.url).hostname or ""
-    parts = host.split(".")
-    if settings.azure_endpoint:
-        name = "azure"
-    elif settings.is_local or len(parts) < 2 or host.replace(".", "").isdigit():
-        name = "main"
-    else:
-        name = parts[-2]
-    return name if name not in taken else "main"
-
-
-def _named(name: str, models: tuple[Listed, ...]) -> Listed | None:
-    """The listed model of that name, in the spellings servers take for the same."""
-    spellings = (name, f"{name}:latest", f"models/{name}")
-    return next((m for m in models if m.id in spellings), None)
-
-
-def _fits(name: str, pattern: str) -> bool:
-    """Whether *pattern* fits the name, or what follows its last slash; case does not count."""
-    low = pattern.lower()
-    return any(fnmatch.fnmatchcase(n, low) for n in (name.lower(), name.lower().split("/")[-1]))
-
-
-def _match(table: Mapping[str, T], name: str) -> T | None:
-    return next((value for pattern, value in table.items() if _fits(name, pattern)), None)
-
-
-def _size_of(name: str) -> int | None:
-    """The number of parameters a model's name tells (``qwen2.5-coder-1.5b``), or None."""
-    found = _SIZE.search(name.replace("_", "-"))
-    if found is None:
-        return None
-    return int(float(found[1]) * (1_000_000_000 if found[2].lower() == "b" else 1_000_000))

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import mounts
+from . import fonts, mounts
 from .policy import Launch, MiB, Policy
 
 DATA_PATH = "/mnt/data"
@@ -176,6 +176,14 @@ def _host_mounts(view: View, data_file: DataFile) -> list[str]:
     for inside, host in view.launch.read_only.items():
         below(inside)
         options += ["--ro-bind", str(host), inside]
+    cached = fonts.cached(environment.python)
+    if cached:
+        folder = HOME_PATH
+        for part in fonts.FOLDER_IN_HOME.split("/"):
+            folder = f"{folder}/{part}"
+            options += ["--perms", "1777", "--dir", folder]
+        for file in cached:
+            options += ["--ro-bind", str(file), f"{folder}/{file.name}"]
     for path, text in _own_files(view).items():
         options += ["--perms", "0444", "--ro-bind-data", str(data_file(text)), path]
     return [*options, "--ro-bind", str(view.stage2), STAGE2_PATH]

@@ -7,8 +7,9 @@ disk. A reaper outside ends the whole tree, which a pid namespace does by itself
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,14 @@ class Room:
         room.tmp.mkdir(mode=0o700)
         room.home.mkdir(mode=0o700)
         return room
+
+    def show(self, files: Iterable[Path], folder: str) -> None:
+        """Copy files of the host into a folder of the home, where they are not there yet."""
+        target = self.home / folder
+        for file in files:
+            if not (target / file.name).exists():
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target / file.name)
 
     @property
     def tmp(self) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SandboxUnavailable
-from . import bubblewrap, confined, mounts, seccomp, users
+from . import bubblewrap, confined, fonts, mounts, seccomp, users
 from .policy import Isolation, Launch, Policy
 from .process import Sandboxed
 from .stage2 import landlock
@@ -91,6 +91,8 @@ class _Cache:
                 report = probe_now(key)
                 if report.sufficient:  # an admin may be mending the host: look again next time
                     self._reports[key] = report
+                    # in time for the next session, without holding up this one
+                    threading.Thread(target=fonts.make, args=[report.python], daemon=True).start()
             return report
 
 

@@ -17,7 +17,7 @@ import zmq.asyncio
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ..errors import SandboxUnavailable
-from . import confined, mounts, rundir, users
+from . import buffering, confined, mounts, rundir, users
 from .config import Sandbox
 from .policy import Isolation, Launch, Policy, Usage
 from .probe import probe
@@ -116,6 +116,7 @@ class SandboxProvisioner(LocalProvisioner):
             self._manager.autorestart = False
         self._launch = launch or self._private_launch()
         self._ended_by_us = False
+        buffering.forgo(self._manager.parent, self._is_sandboxed)
         if self._sockets_dir is None:
             self._sockets_dir = rundir.RunDirectory(rundir.socket_base())
             self._own_transport(self._sockets_dir.path)
@@ -226,6 +227,10 @@ class SandboxProvisioner(LocalProvisioner):
         """The kernel manager this provisioner belongs to; always there when a kernel starts."""
         assert self.parent is not None
         return self.parent
+
+    def _is_sandboxed(self, kernel_id: str) -> bool:
+        kernel = self._manager.parent.get_kernel(kernel_id)
+        return isinstance(kernel.provisioner, SandboxProvisioner)
 
     def _private_launch(self) -> Launch:
         if self._private_dir is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import bubblewrap, confined, limits, seccomp
+from . import bubblewrap, confined, fonts, limits, seccomp
 from .mounts import Environment
 from .policy import Launch, Policy
 from .stage2 import landlock
@@ -124,6 +124,7 @@ class Build:
         self.environ = limits.environment(
             start.policy, start.environment.prefix, str(room.home), str(room.tmp)
         )
+        room.show(fonts.cached(start.environment.python), fonts.FOLDER_IN_HOME)
         more: dict[str, Any] = {}
         unwritable: tuple[str, ...] = ()
         if start.plan.level == 2:

@@ -8,13 +8,15 @@ from ..engine.limits import RunLimits
 from ..store.database import Store
 from .assistants import Assistants
 from .collaborators import ModelCatalog, RunSupervisor
+from .container_files import ContainerFiles
+from .containers import ContainerPool, Containers
 from .files import Files
 from .messages import Messages
 from .models import ModelsService
 from .notebook import Notebooks
 from .run_events import RunEvents
 from .runs import Runs
-from .sessions import SessionPool, SessionsService
+from .sessions import SessionsService
 from .steps import Steps
 from .summaries import Summaries
 from .threads import Threads
@@ -35,6 +37,8 @@ class Services:
     uploads: Uploads
     models: ModelsService
     sessions: SessionsService
+    containers: Containers
+    container_files: ContainerFiles
     summaries: Summaries
     notebooks: Notebooks
 
@@ -44,10 +48,11 @@ class Services:
         store: Store,
         supervisor: RunSupervisor,
         models: ModelCatalog,
-        sessions: SessionPool,
+        sessions: ContainerPool,
         limits: RunLimits,
     ) -> Services:
         """The services over these collaborators."""
+        containers = Containers(store, sessions)
         return cls(
             assistants=Assistants(store, models),
             threads=Threads(store, supervisor, sessions),
@@ -59,6 +64,8 @@ class Services:
             uploads=Uploads(store),
             models=ModelsService(models),
             sessions=SessionsService(store, sessions),
+            containers=containers,
+            container_files=ContainerFiles(store, sessions, containers),
             summaries=Summaries(store, sessions),
             notebooks=Notebooks(store),
         )

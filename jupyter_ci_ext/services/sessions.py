@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..errors import NotFound
+from ..ids import container_id
 from ..store.database import Store
 from ..wire.extension import PanelSession, PanelSessionList, SessionDeleted
 from .lookup import require_thread
@@ -53,8 +54,9 @@ class SessionsService:
         self._sessions = sessions
 
     def list(self) -> PanelSessionList:
-        """All live sessions."""
-        return PanelSessionList(data=[_shown(live) for live in self._sessions.list()])
+        """All live sessions of threads."""
+        threads = [live for live in self._sessions.list() if live.key != container_id(live.key)]
+        return PanelSessionList(data=[_shown(live) for live in threads])
 
     async def get(self, thread_id: str) -> PanelSession:
         """The thread's session, or that it has none; raises `NotFound` for an unknown thread."""
@@ -91,6 +93,7 @@ def _shown(live: LiveSession) -> PanelSession:
     return PanelSession(
         thread_id=live.key,
         id=live.id,
+        container_id=container_id(live.key),
         kernel_id=live.kernel_id,
         state=live.state,
         created_at=int(live.created_at),

@@ -26,8 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from anyio import to_thread
-
+from .. import to_thread
 from ..errors import PayloadTooLarge, StoreError
 from .uninterrupted import on_disk, uninterrupted
 

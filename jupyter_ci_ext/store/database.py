@@ -18,8 +18,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-from anyio import to_thread
 
+from .. import to_thread
 from ..errors import StoreError
 from .access import Access, Row, SQLValue
 from .blobs import HOLD_SECONDS, Blob, Blobs

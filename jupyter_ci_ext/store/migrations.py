@@ -115,7 +115,22 @@ async def m0001_objects(db: Connection) -> None:
         await db.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m0001_objects,)
+async def m0002_containers(db: Connection) -> None:
+    """The containers that clients made."""
+    await db.execute(
+        """CREATE TABLE containers (
+            seq INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            created_at INTEGER NOT NULL,
+            last_active_at INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            memory_limit TEXT,
+            idle_minutes INTEGER)"""
+    )
+    await db.execute("CREATE INDEX containers_of_name ON containers (name)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m0001_objects, m0002_containers)
 
 
 async def migrate(db: Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:

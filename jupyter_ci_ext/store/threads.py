@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..wire.thread import Thread
 from .access import SQLValue
 from .paging import Condition, Order, Page
 from .table import Table, folded
 
 _MOST_TERMS = 8
+_BATCH = 500
 
 
 class Threads(Table[Thread]):
@@ -50,6 +53,18 @@ class Threads(Table[Thread]):
             for term in folded(search or "").split()[:_MOST_TERMS]
         ]
         return await self._page([], filters, limit, order, after, before)
+
+    async def created(self, ids: Sequence[str]) -> dict[str, int]:
+        """When the threads were made, in Unix seconds; of those that are there, by id."""
+        found: dict[str, int] = {}
+        for at in range(0, len(ids), _BATCH):
+            some = tuple(ids[at : at + _BATCH])
+            marks = ", ".join("?" * len(some))
+            rows = await self._access.fetch(
+                f"SELECT id, created_at FROM threads WHERE id IN ({marks})", some
+            )
+            found |= {str(id): int(stamp or 0) for id, stamp in rows}
+        return found
 
     async def mentioning(self, file_id: str) -> list[Thread]:
         """Threads in whose tool resources, or elsewhere, the file's id occurs."""

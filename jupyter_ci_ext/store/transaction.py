@@ -9,6 +9,7 @@ from .access import Access, Row, SQLValue
 from .assistants import Assistants
 from .blobs import Blobs
 from .connection import Connection
+from .containers import Containers
 from .events import Events
 from .files import Files
 from .instances import Instances
@@ -31,6 +32,7 @@ class Tables:
         self.events = Events(access)
         self.files = Files(access)
         self.uploads = Uploads(access)
+        self.containers = Containers(access)
         self.instances = Instances(access)
 
 

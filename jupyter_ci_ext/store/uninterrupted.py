@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
-from anyio import to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from .. import to_thread
 from .faults import disk_fault
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Containers: the API's word for a thread's session with the code interpreter."""
+"""Containers: the API's word for sessions with the code interpreter."""
 
 from __future__ import annotations
 
@@ -16,27 +16,36 @@ class ExpiresAfter(WireObject):
     """Minutes of idleness."""
 
 
+class NetworkPolicy(WireObject):
+    """What of the network can be reached."""
+
+    type: Literal["disabled"] = "disabled"
+    """Always ``disabled``: nothing."""
+
+
 class Container(Sparse):
-    """A live session."""
+    """A session and its files: a thread's, or one that a client made."""
 
     id: str
-    """``cntr_…``."""
+    """``cntr_…``; that of a thread's container ends as the thread's id does."""
     object: Literal["container"] = "container"
     """Always ``container``."""
     created_at: int
-    """Unix time in seconds."""
-    status: str
-    """``running`` while there is a kernel."""
+    """Unix time in seconds; for a thread's container that of the thread."""
+    status: Literal["running", "expired"]
+    """``running`` while there is a kernel; ``expired`` when only the files are left."""
     expires_after: ExpiresAfter | None = None
     """When it is closed for idleness; absent: never."""
     last_active_at: int | None = None
-    """When code last ran."""
+    """When it was last used; absent where that is not known any more."""
     memory_limit: str | None = None
-    """Most memory, as ``2g``; absent: no limit."""
+    """Most memory that is granted, as ``2g``; absent: no limit."""
+    network_policy: NetworkPolicy = NetworkPolicy()
+    """What of the network can be reached."""
     name: str
-    """The thread it belongs to."""
+    """As the client has named it; the id of the thread it belongs to."""
     expires_at: int | None = None
-    """When it is closed at the latest, Unix time in seconds; an addition to the API."""
+    """When the kernel is closed if nothing happens, Unix time in seconds; an addition to the API."""
     kernel_id: str | None = None
     """The Jupyter kernel; an addition to the API."""
     isolation: dict[str, Any] | None = None
@@ -49,7 +58,7 @@ class ContainerFile(WireObject):
     """A file in a session's workspace."""
 
     id: str
-    """``cfile_…``, stable for a path."""
+    """``cfile_…``; stays the same as long as the path does."""
     object: Literal["container.file"] = "container.file"
     """Always ``container.file``."""
     created_at: int
@@ -57,7 +66,7 @@ class ContainerFile(WireObject):
     bytes: int
     """Its size."""
     container_id: str
-    """The session."""
+    """The container."""
     path: str
     """Where it is, from ``/mnt/data/``."""
     source: Literal["user", "assistant"]

@@ -19,7 +19,10 @@ class PanelSession(WireObject):
     thread_id: str
     """The thread."""
     id: str | None = None
-    """``cntr_…``; null where there is none, like all that follows."""
+    """``cntr_…``, another one whenever variables are gone; null where there is none, like all that
+    follows."""
+    container_id: str | None = None
+    """Its id among the containers, which stays the same."""
     kernel_id: str | None = None
     """The Jupyter kernel, to which a console can be attached."""
     state: str = "none"

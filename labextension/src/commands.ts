@@ -1,4 +1,5 @@
 import { Notification } from '@jupyterlab/apputils';
+import { URLExt } from '@jupyterlab/coreutils';
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
@@ -8,6 +9,7 @@ import * as rest from './client/rest';
 import { askForAssistant, askForTitle, confirm, showConnect } from './dialogs';
 import { interpreterIcon } from './icons';
 import { fenced } from './model/fences';
+import { fileName } from './model/format';
 import { CommandIDs } from './tokens';
 import type { ICodeInterpreter } from './tokens';
 
@@ -70,6 +72,8 @@ function addThreadCommands(
   const threadOf = (args: Args) =>
     (args.thread as string | undefined) ?? model.thread.id;
   const named = (args: Args) => threadOf(args) !== null;
+  const titleOf = (id: string) =>
+    (id === model.thread.id ? model.title : model.rowOf(id)?.title) ?? '';
 
   add(CommandIDs.open, {
     label: trans.__('Open the Code Interpreter'),
@@ -102,8 +106,7 @@ function addThreadCommands(
     execute: async args => {
       const id = threadOf(args)!;
       const row = model.rowOf(id);
-      const old = row?.title ?? (id === model.thread.id ? model.title : '');
-      const title = await askForTitle(old, trans);
+      const title = await askForTitle(titleOf(id), trans);
       if (title === null) {
         return;
       }
@@ -121,7 +124,7 @@ function addThreadCommands(
     isEnabled: named,
     execute: async args => {
       const id = threadOf(args)!;
-      const title = model.rowOf(id)?.title || model.title;
+      const title = titleOf(id);
       const sure = await confirm(
         trans.__('Delete this thread?'),
         trans.__(
@@ -144,7 +147,7 @@ function addThreadCommands(
       const saved = await rest.exportNotebook(
         model.serverSettings,
         threadOf(args)!,
-        folder
+        URLExt.join(folder, `${fileName(titleOf(threadOf(args)!))}.ipynb`)
       );
       await app.commands.execute('docmanager:open', { path: saved.path });
     }

@@ -8,7 +8,9 @@ import re
 from typing import Any
 
 import pytest
+from jupyter_server.auth import IdentityProvider
 from jupyter_server.serverapp import ServerApp
+from tornado.web import HTTPError
 
 from jupyter_ci_ext.api.settings import ApiSettings
 
@@ -212,6 +214,34 @@ async def test_models_may_have_slashes_in_their_names(jp_fetch, bare, server: Se
     )
     missing = await jp_fetch(MODELS, "nothing", raise_error=False)
     assert (missing.code, json.loads(missing.body)["error"]["code"]) == (404, "model_not_found")
+
+
+class NoHub(IdentityProvider):
+    """An identity provider whose hub does not answer."""
+
+    def get_user(self, handler: Any) -> None:
+        raise HTTPError(502, "Failed to connect to Hub API")
+
+
+class TestWhenTheHubIsDown:
+    """Nobody can be told from a stranger."""
+
+    @pytest.fixture
+    def jp_server_config(self) -> dict[str, Any]:
+        return {"ServerApp": {"identity_provider_class": NoHub}}
+
+    async def test_that_is_no_fault_of_the_key(self, bare) -> None:
+        for method, body in (("GET", None), ("POST", "{}")):
+            reply = await bare("openai/v1/threads", method=method, body=body)
+            assert (reply.code, json.loads(reply.body)["error"]) == (
+                502,
+                {
+                    "message": "Failed to connect to Hub API",
+                    "type": "server_error",
+                    "param": None,
+                    "code": None,
+                },
+            )
 
 
 class TestWhereVersionsAreRequired:

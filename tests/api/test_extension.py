@@ -87,6 +87,9 @@ async def test_sessions(call, kernels: NoKernels) -> None:
     (live,) = (await call("code-interpreter/sessions"))["data"]
     assert live == await call(path)
     assert (live["thread_id"], live["state"], live["expires_at"]) == (thread, "idle", 3)
+    assert live["container_id"] == "cntr_" + thread.removeprefix("thread_")
+    kernels.live["cntr_made"] = LiveSession("cntr_made")
+    assert len((await call("code-interpreter/sessions"))["data"]) == 1
     assert (await call(f"{path}/restart", {}))["id"] == "cntr_1"
     assert (await call(f"{path}/interrupt", {}))["id"] == "cntr_1"
     assert kernels.done == [("restart", thread), ("interrupt", thread)]

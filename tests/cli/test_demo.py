@@ -37,7 +37,7 @@ class Terminal(io.StringIO):
 
 def is_up(url: str) -> bool:
     try:
-        urllib.request.urlopen(f"{url}api", timeout=5).close()
+        urllib.request.urlopen(f"{url}api", timeout=30).close()
     except urllib.error.HTTPError as refused:
         refused.close()
         return True

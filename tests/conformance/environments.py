@@ -97,5 +97,5 @@ def _run(argv: list[str], where: Path) -> None:
 
 if __name__ == "__main__":
     for each in PYTHONS:
-        print(python(each))
-    print(why_no_node() or node())
+        print("client environment:", python(each))
+    print("client environment:", why_no_node() or node())

@@ -34,7 +34,7 @@ class Client:
                 self._env.pop(name, None)
         self._process: subprocess.Popen[str] | None = None
         self._answers: Queue[str | None] = Queue()
-        self._errors: IO[str] = tempfile.TemporaryFile("w+")
+        self._errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - until `close`
 
     def __call__(self, scenario: str, /, *, seconds: float = 60.0, **arguments: Any) -> Any:
         """Run *scenario*; raises `ClientFailed`."""

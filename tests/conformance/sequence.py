@@ -12,20 +12,70 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-RUN_KEYS = (
-    "id object created_at assistant_id thread_id status started_at expires_at cancelled_at failed_at "
-    "completed_at required_action last_error model instructions tools tool_resources metadata "
-    "temperature top_p reasoning_effort max_completion_tokens max_prompt_tokens truncation_strategy "
-    "incomplete_details usage response_format tool_choice parallel_tool_calls"
-).split()
-STEP_KEYS = (
-    "id object created_at run_id assistant_id thread_id type status cancelled_at completed_at "
-    "expires_at failed_at last_error step_details usage"
-).split()
-MESSAGE_KEYS = (
-    "id object created_at assistant_id thread_id run_id status incomplete_details incomplete_at "
-    "completed_at role content attachments metadata"
-).split()
+RUN_KEYS = [
+    "id",
+    "object",
+    "created_at",
+    "assistant_id",
+    "thread_id",
+    "status",
+    "started_at",
+    "expires_at",
+    "cancelled_at",
+    "failed_at",
+    "completed_at",
+    "required_action",
+    "last_error",
+    "model",
+    "instructions",
+    "tools",
+    "tool_resources",
+    "metadata",
+    "temperature",
+    "top_p",
+    "reasoning_effort",
+    "max_completion_tokens",
+    "max_prompt_tokens",
+    "truncation_strategy",
+    "incomplete_details",
+    "usage",
+    "response_format",
+    "tool_choice",
+    "parallel_tool_calls",
+]
+STEP_KEYS = [
+    "id",
+    "object",
+    "created_at",
+    "run_id",
+    "assistant_id",
+    "thread_id",
+    "type",
+    "status",
+    "cancelled_at",
+    "completed_at",
+    "expires_at",
+    "failed_at",
+    "last_error",
+    "step_details",
+    "usage",
+]
+MESSAGE_KEYS = [
+    "id",
+    "object",
+    "created_at",
+    "assistant_id",
+    "thread_id",
+    "run_id",
+    "status",
+    "incomplete_details",
+    "incomplete_at",
+    "completed_at",
+    "role",
+    "content",
+    "attachments",
+    "metadata",
+]
 THREAD_KEYS = ["id", "object", "created_at", "metadata", "tool_resources"]
 
 RUN_ENDS = ("completed", "incomplete", "failed", "cancelled", "expired")
@@ -189,7 +239,7 @@ class _Reader:
         assert change in STEP_ENDS
         if self.step is not None:  # a step of functions was opened in the stream before
             assert self.step["id"] == data["id"]
-            assert _without_index(self.step["step_details"]) == data["step_details"]
+            assert without_index(self.step["step_details"]) == data["step_details"]
         else:
             assert data["step_details"]["tool_calls"][0]["type"] == "function"
             assert self.heard.run == {}, "a step ended that was not open"
@@ -224,7 +274,7 @@ class _Reader:
             assert self.message == data
             return
         assert change in MESSAGE_ENDS
-        assert _without_index(self.message["content"]) == data["content"]
+        assert without_index(self.message["content"]) == data["content"]
         for part in data["content"]:
             for note in part.get("text", {}).get("annotations", ()):
                 value = part["text"]["value"]
@@ -259,9 +309,10 @@ def _add(sum: dict[str, Any], delta: dict[str, Any]) -> None:
                     _add(old[at], item)
 
 
-def _without_index(value: Any) -> Any:
+def without_index(value: Any) -> Any:
+    """The same without the numbers that only deltas have."""
     if isinstance(value, dict):
-        return {key: _without_index(item) for key, item in value.items() if key != "index"}
+        return {key: without_index(item) for key, item in value.items() if key != "index"}
     if isinstance(value, list):
-        return [_without_index(item) for item in value]
+        return [without_index(item) for item in value]
     return value

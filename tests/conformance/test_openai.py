@@ -166,9 +166,7 @@ def test_functions_beside_code(playbook: Playbook, openai: Client, stream: bool)
         f"Can't add messages to {thread} while a run {run} is active."
     )
     assert done["twice"]["status"] == 400
-    assert done["twice"]["message"] == (
-        'Runs in status "completed" do not accept tool outputs.'
-    )
+    assert done["twice"]["message"] == ('Runs in status "completed" do not accept tool outputs.')
     assert done["run"]["status"] == "completed"
     assert done["messages"][-1]["content"][0]["text"]["value"] == "Weather and people: 43."
     kinds = [step["step_details"].get("tool_calls", [{"type": "-"}]) for step in done["steps"]]
@@ -197,9 +195,7 @@ def test_functions_beside_code(playbook: Playbook, openai: Client, stream: bool)
 
 
 def test_demo_model_solves_an_equation(openai: Client) -> None:
-    done = openai(
-        "run_to_end", text="I need to solve the equation `3x + 11 = 14`", model="demo"
-    )
+    done = openai("run_to_end", text="I need to solve the equation `3x + 11 = 14`", model="demo")
     assert done["run"]["status"] == "completed"
     assert done["steps"][0]["type"] == "tool_calls"
     assert "1" in done["messages"][-1]["content"][0]["text"]["value"]

@@ -14,9 +14,7 @@ from tests.fakes.answers import Script, call, calls, code, cut, error, say, stal
 
 FUNCTION = {"type": "function", "function": {"name": "weather"}}
 CODE = {"type": "code_interpreter"}
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def _tools(body: dict[str, Any]) -> list[str]:
@@ -57,9 +55,7 @@ def test_a_forced_choice_holds_once(playbook: Playbook, newest: Client) -> None:
 
 def test_no_parallel_calls(playbook: Playbook, newest: Client) -> None:
     phrase = playbook.teach("One by one", calls(("weather", {"city": "A"}), ("weather", {})))
-    done = newest(
-        "run_to_end", text=phrase, tools=[FUNCTION], run={"parallel_tool_calls": False}
-    )
+    done = newest("run_to_end", text=phrase, tools=[FUNCTION], run={"parallel_tool_calls": False})
     assert done["run"]["status"] == "requires_action"
     assert done["run"]["parallel_tool_calls"] is False
     assert len(done["run"]["required_action"]["submit_tool_outputs"]["tool_calls"]) == 1
@@ -287,7 +283,7 @@ def test_a_stream_of_a_failing_run(playbook: Playbook, openai: Client) -> None:
 def test_deletion(playbook: Playbook, newest: Client) -> None:
     phrase = playbook.teach("To be deleted", say("Gone soon."))
     done = newest("deletion", text=phrase)
-    message, file, assistant, thread, run = done["ids"]
+    message, file, assistant, thread, _run = done["ids"]
     assert done["message"] == {"id": message, "object": "thread.message.deleted", "deleted": True}
     assert done["messages_left"] == 1
     assert done["file"] == {"object": "file", "deleted": True, "id": file}

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conformance.playbook import Playbook
+from tests.conformance.playbook import Playbook, text_of
 from tests.conformance.sequence import Event, Heard, check, parse
 from tests.conformance.server import TOKEN, Api, LiveServer
-from tests.fakes.answers import Script, calls, code, cut, say, stall
+from tests.fakes.answers import Answer, Call, Script, calls, code, cut, say, stall
 
 FUNCTIONS = [{"type": "function", "function": {"name": name}} for name in ("weather", "people")]
 CODE = [{"type": "code_interpreter"}]
@@ -153,6 +153,31 @@ def test_functions_and_their_outputs(api: Api, playbook: Playbook) -> None:
         "tool_calls",
         "message_creation",
     ]
+
+
+def test_code_and_a_function_in_one_turn(api: Api, playbook: Playbook) -> None:
+    """The code runs at once and is a step of its own; the function waits for the caller."""
+    both = Answer(
+        text="Both.",
+        calls=(
+            Call("python", json.dumps({"code": "print('ran')"}), "call_of_the_code"),
+            Call("weather", "{}", "call_of_the_function"),
+        ),
+    )
+    # A turn of several calls may be told to the model as several: whatever comes next is the end.
+    phrase = playbook.teach("Do both at once", both, *[say("The end.")] * 4)
+    heard = check(_run(api, phrase, CODE + FUNCTIONS))
+    asked = ["run.step.created", "run.step.in_progress", "run.step.delta", "run.requires_action"]
+    assert heard.folded == [*CREATED, *MESSAGE, *CODE_STEP, *asked, "done"]
+    [call] = heard.run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert call["function"]["name"] == "weather"
+    run = f"/threads/{heard.run['thread_id']}/runs/{heard.run['id']}"
+    outputs = [{"tool_call_id": call["id"], "output": "sunny"}]
+    body = {"tool_outputs": outputs, "stream": True}
+    after = check(api.stream("POST", f"{run}/submit_tool_outputs", body), "submit")
+    assert after.folded == ["run.step.completed", "run.queued", "run.in_progress", *MESSAGE, *END]
+    told = [m for m in playbook.asked(phrase)[-1]["messages"] if m["role"] == "tool"]
+    assert [text_of(m).strip() for m in told] == ["ran", "sunny"]
 
 
 def test_standard_streams_have_only_standard_records(api: Api, playbook: Playbook) -> None:
@@ -325,7 +350,9 @@ def test_resuming(api: Api, playbook: Playbook) -> None:
     again = parse(api.stream("GET", events, Last_Event_ID=str(middle)))
     assert again == [e for e in followed if e.id is None or e.id > middle]
     assert parse(api.stream("GET", f"{events}?after={middle}")) == again
-    assert [e.name for e in parse(api.stream("GET", events, Last_Event_ID=str(ids[-1])))] == ["done"]
+    assert [e.name for e in parse(api.stream("GET", events, Last_Event_ID=str(ids[-1])))] == [
+        "done"
+    ]
 
 
 def _plain(events: list[Event]) -> list[tuple[str, Any]]:

@@ -109,7 +109,8 @@ def test_the_least_recently_used_idle_session_gives_way(wait: Wait, tmp_path: Pa
         launcher = InstantLauncher()
         async with pool(tmp_path, launcher, max_sessions=2) as sessions:
             for key in ("a", "b", "a"):
-                async with sessions.use(key):
+                async with sessions.use(key) as session:
+                    await printed(session, "used")
                     await asyncio.sleep(0.01)
             async with sessions.use("c"):
                 assert [info.key for info in sessions.list()] == ["a", "c"]

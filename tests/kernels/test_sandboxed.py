@@ -291,6 +291,24 @@ def test_a_thread_goes_on_with_its_files_on_a_warm_spare(wait: Wait, tmp_path: P
         pytest.skip(error.message)
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.05, 0.15, 0.3, 0.6])
+def test_stopping_in_the_middle_of_a_start_leaves_nothing(
+    wait: Wait, tmp_path: Path, moment: float
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions.use("thread_a") as session:
+            await run(session, "while True: pass")
+
+    async def scenario() -> None:
+        async with sandboxed_pool(tmp_path, warm_spares=1) as sessions:
+            task = asyncio.create_task(use(sessions))
+            await asyncio.sleep(moment)
+            await sessions.stop()
+            await asyncio.gather(task, return_exceptions=True)
+
+    wait(scenario())
+
+
 @pytest.mark.parametrize(
     ("name", "words"), [("python3", "is not sandboxed"), ("none", "named 'none'")]
 )

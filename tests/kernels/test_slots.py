@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,14 @@ def test_what_belongs_to_nobody_is_swept_but_not_what_a_live_server_holds(
     left.release()
     Slots(tmp_path / "workspaces").prepare()
     assert folders(slots) == {spare.path.name, bound.path.name}
+
+
+def test_copies_nobody_took_go_after_a_day(slots: Slots) -> None:
+    for name, age in (("new", 60), ("old", 100_000)):
+        (slots.incoming / name).touch()
+        os.utime(slots.incoming / name, (time.time() - age,) * 2)
+    slots.prepare()
+    assert os.listdir(slots.incoming) == ["new"]
 
 
 def test_forgetting_deletes_everything(slots: Slots, tmp_path: Path) -> None:

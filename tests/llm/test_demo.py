@@ -134,6 +134,12 @@ async def test_code_that_fails_is_not_hidden(talk):
     assert "ZeroDivisionError: division by zero" in answer
 
 
+async def test_a_module_that_is_missing_is_named_with_what_is_there(talk):
+    answer = await talk.ask("```python\nimport no_such_module\n```")
+    assert "needs the Python module `no_such_module`" in answer
+    assert "There is: numpy, pandas" in answer
+
+
 @pytest.mark.parametrize("words", ["What is the capital of France?", "hello", "Who are you?", ""])
 async def test_it_says_what_it_is(talk, words):
     answer = await talk.ask(words)

@@ -307,5 +307,12 @@ async def test_column_names_that_need_care(talk):
         check_links(talk, answer)
 
 
+async def test_what_is_not_about_the_table_is_not_answered_with_it(talk, banks):
+    talk.attach(banks)
+    assert "**banks.csv**" in await talk.ask("What do you make of this?")
+    assert "I cannot do what you ask" in await talk.ask("Tell me a joke")
+    assert "**banks.csv**" in await talk.ask("Give me another overview")
+
+
 async def test_without_a_table_it_asks_for_one(talk):
     assert "attach one" in await talk.ask("Analyse my data")

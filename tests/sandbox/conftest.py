@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,16 @@ from jupyter_ci_ext.sandbox.probe import probe_now
 
 ROOT = Path(__file__).parents[2]
 ORDINARY = 65534  # nobody
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_temporary_folder() -> Iterator[None]:
+    """A temporary folder of this run's own: other servers on this host make theirs beside it."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr("tempfile.tempdir", folder)
+        patch.delenv("XDG_RUNTIME_DIR", raising=False)
+        yield
 
 
 @lru_cache(maxsize=4)

@@ -210,3 +210,29 @@ def test_a_session_may_have_less_memory_but_not_more() -> None:
     assert policy.for_session(Launch(Path("/x"), memory=64 * GiB)).memory == GiB
     assert policy.for_session(Launch(Path("/x"), memory=1)).memory == 256 * MiB
     assert policy.for_session(Launch(Path("/x"))).memory == GiB
+
+
+def test_a_message_beyond_the_limit_costs_the_server_nothing() -> None:
+    """Code that goes around the courtesy in the kernel meets the limit of the socket."""
+    require(3)
+    code = """
+session = get_ipython().kernel.session
+session.limit = 1 << 40
+session.send(get_ipython().kernel.iopub_socket, "stream", {"name": "stdout", "text": "x" * (200 << 20)})
+"""
+
+    async def act(running: Kernel) -> int:
+        before = resident()
+        running.client.execute(code)
+        largest = 0
+        for _ in range(40):
+            await asyncio.sleep(0.1)
+            largest = max(largest, resident() - before)
+        return largest
+
+    assert with_kernel(3, act) < 64 * MiB
+
+
+def resident() -> int:
+    with open("/proc/self/statm") as fields:
+        return int(fields.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

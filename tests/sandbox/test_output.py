@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_ci_ext.sandbox.stage2.output import BoundedSession, OutputBudget, shorten
@@ -32,6 +32,7 @@ def test_the_middle_is_left_out_and_said_to_be() -> None:
     )
 
 
+@settings(database=None)
 @given(st.lists(st.text(alphabet="abc\n", max_size=300), max_size=30))
 def test_however_it_is_cut_nothing_is_lost_or_told_wrong(texts: list[str]) -> None:
     whole = "".join(texts)

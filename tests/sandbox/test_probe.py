@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,11 +15,11 @@ from traitlets.config import Config
 from jupyter_ci_ext.cli import doctor
 from jupyter_ci_ext.cli import main as cli
 from jupyter_ci_ext.errors import SandboxUnavailable
-from jupyter_ci_ext.sandbox import attest, bubblewrap, probe
+from jupyter_ci_ext.sandbox import attest, bubblewrap, fonts, probe
 from jupyter_ci_ext.sandbox.policy import Policy
 from jupyter_ci_ext.sandbox.probe import HostReport, probe_now
 
-from .conftest import require
+from .conftest import ORDINARY, ROOT, require, require_user
 from .harness import kernel
 
 
@@ -227,3 +229,47 @@ def test_doctor_finds_a_kernelspec_that_would_not_isolate(
     (folder / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     assert "does not name the provisioner" in doctor.kernelspec_problem(Config())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can cover parts of /proc for one process")
+def test_a_covered_proc_costs_proc_and_nothing_else() -> None:
+    """As in containers: parts of /proc are mounted over, so no new one can be mounted."""
+    require(3)
+    require_user("user")
+    code = (
+        "import json; from jupyter_ci_ext.sandbox.policy import Policy\n"
+        "from jupyter_ci_ext.sandbox.probe import probe_now\n"
+        "print(json.dumps(probe_now(Policy()).to_dict()))"
+    )
+    as_user = f"setpriv --reuid {ORDINARY} --regid {ORDINARY} --clear-groups"
+    answer = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o ro none /proc/irq && exec {as_user} "$0" -c "$1"',
+         sys.executable, code],
+        capture_output=True, text=True, cwd="/", check=False,
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+    )  # fmt: skip
+    if not answer.stdout:
+        pytest.skip(f"cannot cover parts of /proc here: {answer.stderr.strip()}")
+    found = json.loads(answer.stdout)
+    assert found["level"] == 3
+    assert found["isolation"]["notes"] == ["no /proc inside: this host does not let it be mounted"]
+    assert "Can't mount proc" in found["reasons"][0]
+
+
+def test_the_list_of_fonts_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(3)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert fonts.cached(sys.executable) == []
+    fonts.make(sys.executable)
+    (made,) = fonts.cached(sys.executable)
+    changed = made.stat().st_mtime_ns
+    fonts.make(sys.executable)
+    assert made.stat().st_mtime_ns == changed
+    assert [path.name for path in tmp_path.iterdir()] == ["jupyter-ci-ext"]
+
+    async def run() -> str:
+        async with kernel() as running:
+            await running.run("import matplotlib.pyplot")
+            return (await running.run("%ls -A ~/.cache/matplotlib")).text
+
+    assert made.name in asyncio.run(run())

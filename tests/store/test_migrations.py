@@ -37,6 +37,7 @@ async def test_an_old_database_opens_with_what_is_in_it(tmp_path: Path, schema: 
         [file] = (await store.files.page()).data
         upload = await store.uploads.get("upload_old")
         events = await store.events.since(run.id)
+        containers = await store.containers.list()
         assert assistant.name == "Analyst"
         assert [message.role for message in page.data] == ["user", "assistant"]
         assert (run.status, step.status) == ("in_progress", "in_progress")
@@ -46,6 +47,13 @@ async def test_an_old_database_opens_with_what_is_in_it(tmp_path: Path, schema: 
         assert upload is not None
         assert [part.size for part in await store.uploads.parts("upload_old")] == [3]
         assert events == [(1, "thread.run.created", "{}"), (2, "thread.run.queued", "{}")]
+        if schema.stem >= "schema-2":
+            [container] = containers
+            assert (container.id, container.name, container.idle_minutes) == (
+                "cntr_old",
+                "größe",
+                20,
+            )
         async with store.transaction() as tx:
             await tx.messages.insert(a_message(thread))
             assert await tx.threads.delete(thread.id)

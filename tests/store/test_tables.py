@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jupyter_ci_ext.errors import InvalidRequest, NotFound, StoreError
 from jupyter_ci_ext.ids import new_id
+from jupyter_ci_ext.store.containers import StoredContainer
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.store.formats import MIME_TYPES, mime_type
 from jupyter_ci_ext.wire.assistant import Assistant
@@ -450,3 +452,35 @@ async def test_uploads_come_due(tmp_path: Path) -> None:
             assert await tx.uploads.delete(upload.id)
             assert not await tx.uploads.delete(upload.id)
         assert files_below(tmp_path / "blobs") == []
+
+
+@asynchronous
+async def test_containers(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        first = StoredContainer("cntr_1", "a", NOW, NOW, "4g", 20)
+        second = StoredContainer("cntr_2", "b", NOW, NOW)
+        async with store.transaction() as tx:
+            await tx.containers.insert(first)
+            await tx.containers.insert(second)
+        assert await store.containers.list() == [first, second]
+        assert await store.containers.list("b") == [second]
+        assert await store.containers.get("cntr_1") == first
+        assert await store.containers.get("cntr_3") is None
+        async with store.transaction() as tx:
+            assert await tx.containers.touch("cntr_2", NOW + 5)
+            assert await tx.containers.delete("cntr_1")
+            assert not await tx.containers.delete("cntr_1")
+            assert not await tx.containers.touch("cntr_1", NOW)
+        assert await store.containers.list() == [replace(second, last_active_at=NOW + 5)]
+
+
+@asynchronous
+async def test_when_threads_were_made(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        threads = [a_thread() for _ in range(600)]
+        async with store.transaction() as tx:
+            for thread in threads:
+                await tx.threads.insert(thread)
+        ids = [thread.id for thread in threads]
+        assert await store.threads.created([*ids, "thread_unknown"]) == dict.fromkeys(ids, NOW)
+        assert await store.threads.created([]) == {}

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 
-from jupyter_ci_ext.llm.demo.question import Condition, Question
+from jupyter_ci_ext.llm.demo.mentions import Condition
+from jupyter_ci_ext.llm.demo.question import Question
 from jupyter_ci_ext.llm.demo.tables import Column, Table
+from jupyter_ci_ext.llm.demo.text import literal
 
 IMPORT = "import matplotlib.pyplot as plt"
 PERIODS = {"year": "Y", "quarter": "Q", "month": "M", "week": "W", "day": "D"}
-
-
-def literal(text: str) -> str:
-    """*text* as a literal in double quotes, where that is easy to read."""
-    plain = text.isprintable() and '"' not in text and "\\" not in text
-    return f'"{text}"' if plain else repr(text)
 
 
 def label(text: str) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Generator
 
 from jupyter_ci_ext.llm.base import FileNote
 from jupyter_ci_ext.llm.demo import maths, simulation
-from jupyter_ci_ext.llm.demo.repair import Stuck, gave_up, repair
+from jupyter_ci_ext.llm.demo.question import ask
+from jupyter_ci_ext.llm.demo.reading import FORMATS
+from jupyter_ci_ext.llm.demo.repair import Stuck, gave_up, repair, without_module
 from jupyter_ci_ext.llm.demo.script import Move, Outcome, Run, Script
-from jupyter_ci_ext.llm.demo.tables import FORMATS, remembered
+from jupyter_ci_ext.llm.demo.tables import remembered
 from jupyter_ci_ext.llm.demo.tablework import about_table
 from jupyter_ci_ext.llm.demo.talk import Talk
 from jupyter_ci_ext.llm.demo.text import quoted
@@ -24,6 +26,11 @@ _SMALL_TALK = re.compile(
 )
 _MEANS_FILE = re.compile(
     r"\b(?:file|table|data ?set|data|csv|xlsx|excel|spreadsheet|parquet|attach\w*|upload\w*|columns?|rows?)\b",
+    re.IGNORECASE,
+)
+_MEANS_ANALYSIS = re.compile(
+    r"analy[sz]\w+|explor\w+|overview|summar\w+|profile|insights?|clean\w*|chart|plot|draw|graph"
+    r"|visuali[sz]\w+|again|more",
     re.IGNORECASE,
 )
 NO_FILE = (
@@ -42,11 +49,22 @@ def script_for(talk: Talk) -> Script | None:
     script = maths.find(talk.text, sure=file is not None)
     if script is None and (file is None or not _MEANS_FILE.search(talk.text)):
         script = simulation.find(talk.text) if file is None or _plainly(talk.text) else None
-    if script is None and file is not None:
+    if script is None and file is not None and not _is_off_topic(talk, file):
         script = about_table(talk, file)
     if script is None and _MEANS_FILE.search(talk.text):
         return _said(NO_FILE)
     return None if script is None else _unstuck(script)
+
+
+def _is_off_topic(talk: Talk, file: FileNote) -> bool:
+    """Whether a table was talked about before, and this is about something else.
+
+    A table that is new is profiled with nothing more specific asked.
+    """
+    known = None if talk.attached else remembered(talk, file)
+    if known is None or _MEANS_FILE.search(talk.text) or _MEANS_ANALYSIS.search(talk.text):
+        return False
+    return ask(talk.text, known).wish == "profile"
 
 
 def is_small_talk(talk: Talk) -> bool:
@@ -96,6 +114,8 @@ def _as_written(source: str) -> Generator[Move, Outcome, str]:
         told = f"As written it failed with `{failure}`. {better[1]}\n\n"
         outcome = yield Run(better[0], told)
         failure = outcome.failure
+    if failure is not None and failure.kind == "ModuleNotFoundError":
+        return (yield from without_module(failure))
     if failure is not None:
         return gave_up(failure)
     printed = outcome.text.strip("\n")

@@ -91,7 +91,7 @@ def attempt(
         if failure is None:
             return outcome
         if failure.kind == "ModuleNotFoundError":
-            raise Stuck((yield from _without_module(failure)))
+            raise Stuck((yield from without_module(failure)))
         if failure.kind == "NameError" and setup and not restored and _lost(failure, setup):
             restored = True
             preface = "The session is new and its variables are gone; I read the table again.\n\n"
@@ -150,9 +150,10 @@ def _quoted_name(message: str) -> str:
     return found[1] if found else ""
 
 
-def _without_module(failure: Failure) -> Generator[Move, Outcome, str]:
+def without_module(failure: Failure) -> Generator[Move, Outcome, str]:
+    """The answer where a module is missing: what is there instead, as a look tells."""
     missing = _quoted_name(failure.message) or "a module"
-    listed = yield Run(_INSTALLED, f"`{missing}` is not installed here; I look what is.\n\n")
+    listed = yield Run(_INSTALLED, f"`{missing}` is not installed here; I check what is.\n\n")
     return (
         f"This needs the Python module `{missing}`, which is not installed where the code runs, "
         f"and nothing can be installed there. {listed.printed.strip()}."

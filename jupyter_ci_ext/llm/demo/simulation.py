@@ -7,6 +7,7 @@ import re
 from jupyter_ci_ext.llm.demo.formulas import qualified, to_python, variables
 from jupyter_ci_ext.llm.demo.repair import attempt
 from jupyter_ci_ext.llm.demo.script import Outcome, Script
+from jupyter_ci_ext.llm.demo.text import link
 
 _SIMULATE = re.compile(
     r"simulat|monte.?carlo|\broll\w*\b|\bdice\b|\bdie\b|\bflip\w*\b|\btoss\w*\b|random walk|estimate (?:pi|π)",
@@ -40,10 +41,6 @@ def find(text: str) -> Script | None:
 
 def _show(file: str) -> str:
     return f'fig.tight_layout()\nfig.savefig("/mnt/data/{file}", dpi=150)\nplt.show()'
-
-
-def _link(file: str) -> str:
-    return f"[{file}](sandbox:/mnt/data/{file})"
 
 
 def _simulation(text: str) -> Script:
@@ -90,9 +87,7 @@ def _draws(n: int, throw: str, name: str, faces: dict[int, str]) -> Script:
         f"{_show(f'simulated_{name}.png')}"
     )
     rows = "\n".join(f"- {line}" for line in outcome.findings)
-    return (
-        f"After {n:,} draws:\n\n{rows}\n\nThe chart is saved as {_link(f'simulated_{name}.png')}."
-    )
+    return f"After {n:,} draws:\n\n{rows}\n\nThe chart is saved as {link(f'simulated_{name}.png')}."
 
 
 def _walk(n: int) -> Script:
@@ -107,7 +102,7 @@ def _walk(n: int) -> Script:
         f'ax.set(title="Random walk of {n:,} steps", xlabel="Step", ylabel="Position")\n'
         f"{_show('random_walk.png')}"
     )
-    return f"A random walk of {n:,} steps. {outcome.findings[0]}. The chart is saved as {_link('random_walk.png')}."
+    return f"A random walk of {n:,} steps. {outcome.findings[0]}. The chart is saved as {link('random_walk.png')}."
 
 
 def _pi(n: int) -> Script:
@@ -176,7 +171,7 @@ def _plotted(formula: str, name: str, low: str, high: str) -> Script:
         f'ax.grid(alpha=0.3)\nax.set(title="{formula.replace("**", "^")}", xlabel="{name}")\n'
         f"{_show('function.png')}"
     )
-    return f"`{formula.replace('**', '^')}` has {outcome.findings[0]} there. The plot is saved as {_link('function.png')}."
+    return f"`{formula.replace('**', '^')}` has {outcome.findings[0]} there. The plot is saved as {link('function.png')}."
 
 
 def _pairs_chart(pairs: list[tuple[str, str]], text: str) -> Script:
@@ -197,7 +192,7 @@ def _pairs_chart(pairs: list[tuple[str, str]], text: str) -> Script:
         'print(f"- {len(data)} values, together {sum(data.values()):g}")\n\n'
         f"fig, ax = plt.subplots(figsize=(7, 4))\n{draw}\n{_show('chart.png')}"
     )
-    return f"The chart shows {outcome.findings[0]}. It is saved as {_link('chart.png')}."
+    return f"The chart shows {outcome.findings[0]}. It is saved as {link('chart.png')}."
 
 
 def _numbers(text: str) -> Script | None:
@@ -226,7 +221,7 @@ def _statistics(numbers: list[str], draw: bool) -> Script:
         'print("- sorted", sorted(numbers))' + chart
     )
     rows = "\n".join(f"- {line}" for line in outcome.findings)
-    saved = f"\n\nThe chart is saved as {_link('numbers.png')}." if draw else ""
+    saved = f"\n\nThe chart is saved as {link('numbers.png')}." if draw else ""
     return f"Of these {len(numbers)} numbers:\n\n{rows}{saved}"
 
 
@@ -241,4 +236,4 @@ def _written(name: str, text: str) -> Script:
         f"path.write_text({content!r} + '\\n', encoding='utf-8')\n"
         f'print(f"- {{path.name}}: {{path.stat().st_size}} bytes")'
     )
-    return f"I wrote {_link(name)} ({outcome.findings[0].split(': ', 1)[-1]})."
+    return f"I wrote {link(name)} ({outcome.findings[0].split(': ', 1)[-1]})."

@@ -76,6 +76,24 @@ def quoted(printed: str, lines: int = 20) -> str:
     return "\n".join([f"{ticks}text", *rows, ticks])
 
 
+def literal(text: str) -> str:
+    """*text* as a literal in double quotes, where that is easy to read."""
+    plain = text.isprintable() and '"' not in text and "\\" not in text
+    return f'"{text}"' if plain else repr(text)
+
+
+def link(file: str) -> str:
+    """A link the user can click."""
+    return f"[{file}](sandbox:/mnt/data/{file})"
+
+
+def bullets(lines: list[str]) -> str:
+    """Findings as a list; a single one as a sentence."""
+    if len(lines) == 1:
+        return lines[0][:1].upper() + lines[0][1:] + "."
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def nothing_to_run() -> Script:
     """Where code is demanded and there is nothing to compute: show what is there."""
     outcome: Outcome = yield Run(

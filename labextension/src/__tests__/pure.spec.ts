@@ -4,7 +4,14 @@ import { ApiError, errorOf } from '../client/errors';
 import { xsrfToken } from '../client/upload';
 import { fenced } from '../model/fences';
 import { baseName, kindOf } from '../model/files';
-import { ago, bytes, bytesOf, count, duration } from '../model/format';
+import {
+  ago,
+  bytes,
+  bytesOf,
+  count,
+  duration,
+  fileName
+} from '../model/format';
 import { failureIn, fold, overwritten, plain } from '../model/logs';
 import { errorIn, ERROR_MIME, shownOutputs } from '../model/outputs';
 import { whyGone } from '../model/session';
@@ -80,6 +87,11 @@ describe('format', () => {
     ]);
     expect(bytesOf(448 * 2 ** 20, 2 ** 31)).toBe('448 MB / 2 GB');
     expect(bytesOf(1.6 * 2 ** 30, 2 ** 31)).toBe('1.6 / 2 GB');
+  });
+
+  it('makes file names of titles', () => {
+    expect(fileName(' ../a: "b"\n?.')).toBe('a b');
+    expect(fileName('...')).toBe('conversation');
   });
 
   it('writes times', () => {

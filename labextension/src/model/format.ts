@@ -17,6 +17,17 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits).replace(/\.0$/, '')} ${UNITS[unit]}`;
 }
 
+/** A title as the name of a file, without an ending. */
+export function fileName(title: string): string {
+  const name = title
+    // eslint-disable-next-line no-control-regex
+    .replace(/[\u0000-\u001f<>:"/\\|?*]+/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(/^\.+|[. ]+$/g, '');
+  return name.slice(0, 60).trim() || 'conversation';
+}
+
 /** "448 MB / 2 GB", or "1.6 / 2 GB" where both have one unit. */
 export function bytesOf(count: number, limit: number): string {
   const [part, whole] = [bytes(count), bytes(limit)];

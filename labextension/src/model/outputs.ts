@@ -7,6 +7,9 @@ import { failureIn } from './logs';
 /** A traceback in colour: ename, evalue, traceback. */
 export const ERROR_MIME = 'application/vnd.jupyter.error';
 
+/** Printed text with its colours. */
+const STDOUT_MIME = 'application/vnd.jupyter.stdout';
+
 interface IErrorBundle {
   ename?: string;
   evalue?: string;
@@ -56,8 +59,12 @@ export function errorIn(outputs: readonly Output[]): string {
   );
 }
 
-/** The traceback of an error output, with its colours. */
-export function tracebackOf(output: IDisplayData): string | null {
+/** The text of a traceback or of a print, with its colours; null for other outputs. */
+export function consoleText(output: IDisplayData): string | null {
+  const printed = output.data[STDOUT_MIME];
+  if (typeof printed === 'string') {
+    return printed;
+  }
   const error = bundleOf(output);
   if (!error) {
     return null;

@@ -134,12 +134,17 @@ export class PanelModel implements IDisposable {
   async refresh(): Promise<void> {
     try {
       const [status, assistants] = await Promise.all([
-        rest.getStatus(this.serverSettings, true),
+        rest.getStatus(this.serverSettings),
         rest.listAssistants(this.serverSettings)
       ]);
       this.status = status;
       this.assistants = assistants.data;
       this.statusError = null;
+      if (status.isolation === null) {
+        this._changed.emit();
+        // Measuring what this host can do takes a moment, once.
+        this.status = await rest.getStatus(this.serverSettings, true);
+      }
     } catch (error) {
       this.statusError = error;
     }

@@ -21,7 +21,7 @@ import type { IConversation } from './conversation';
 import { activeRun } from './timeline';
 
 /** Milliseconds between two renderings while an answer streams in. */
-const PAINT_EVERY = 50;
+const PAINT_EVERY = 80;
 
 /** Seconds of silence after which the server sends a comment; twice that, and we reconnect. */
 const KEEP_ALIVE = 15;
@@ -81,7 +81,7 @@ export class ThreadModel implements IDisposable {
   /** Whether a stop was asked for and has not come about yet. */
   stopping = false;
 
-  /** Emitted when anything above has changed, at most every 50 ms while a run streams. */
+  /** Emitted when anything above has changed, at most every 80 ms while a run streams. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }

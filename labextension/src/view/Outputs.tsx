@@ -4,7 +4,7 @@
 import * as React from 'react';
 
 import { fold, overwritten } from '../model/logs';
-import { tracebackOf } from '../model/outputs';
+import { consoleText } from '../model/outputs';
 import { formOf } from '../render/mime';
 import { fetchesRemotely } from '../render/safe';
 import type { IDisplayData, Output } from '../wire';
@@ -75,13 +75,13 @@ function Display(props: { output: IDisplayData }): JSX.Element | null {
   const { rendermime, trans } = useServices();
   const [shown, setShown] = React.useState(false);
   const { data, metadata = {} } = props.output;
-  const traceback = tracebackOf(props.output);
+  const text = consoleText(props.output);
   const form = React.useMemo(
     () => formOf(data, rendermime.mimeTypes, fetchesRemotely),
     [data, rendermime]
   );
-  if (traceback !== null) {
-    return <Logs text={traceback} active={false} />;
+  if (text !== null) {
+    return <Logs text={text} active={false} />;
   }
   if (form === null) {
     return null;

@@ -137,7 +137,7 @@ function Idle({ session }: { session: ISession | null }): JSX.Element {
       Math.ceil((session.expires_at - now / 1000) / 60)
     );
     text = trans.__('%1 min idle left', minutes);
-    short = trans.__('%1 min left', minutes);
+    short = trans.__('%1 min', minutes);
   } else if (session !== null) {
     text = session.state;
   } else if (model.thread.busy) {

@@ -14,7 +14,11 @@ from serving import plain, refused, serve
 client = openai.OpenAI(
     base_url=os.environ["SERVER"] + "/openai/v1", api_key=os.environ["TOKEN"], max_retries=0
 )
-threads, runs, messages = client.beta.threads, client.beta.threads.runs, client.beta.threads.messages
+threads, runs, messages = (
+    client.beta.threads,
+    client.beta.threads.runs,
+    client.beta.threads.messages,
+)
 CODE = {"type": "code_interpreter"}
 
 
@@ -170,7 +174,9 @@ def functions(text, stream):
     locked = refused(messages.create, thread.id, role="user", content="And?")
     second = []
     if stream:
-        with runs.submit_tool_outputs_stream(run_id=run.id, tool_outputs=outputs, **where) as events:
+        with runs.submit_tool_outputs_stream(
+            run_id=run.id, tool_outputs=outputs, **where
+        ) as events:
             second = [event.event for event in events]
             events.get_final_run()
     else:

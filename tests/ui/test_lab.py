@@ -1,0 +1,134 @@
+"""At home in Lab: commands, context menus, notebooks, settings, keys, roles."""
+
+from __future__ import annotations
+
+import json
+
+import nbformat
+from playwright.sync_api import expect
+
+from tests.fakes.answers import code, say
+from tests.fakes.upstream import ScriptedUpstream
+from tests.ui.conftest import Lab
+from tests.ui.page import PanelPage
+
+
+def test_a_thread_becomes_a_notebook(
+    panel: PanelPage, upstream: ScriptedUpstream, lab: Lab
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(code("print(6 * 7)"), say("It is **42**."))
+    panel.ask("Six by seven")
+    panel.button("Make a notebook of this thread").click()
+    expect(panel.page.locator(".jp-Notebook")).to_contain_text("print(6 * 7)")
+    (path,) = lab.root.glob("Six*.ipynb")
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    assert "42" in json.dumps(notebook.cells)
+    panel.shot("notebook", whole=True)
+
+
+def test_files_cells_and_errors_are_asked_about_from_their_menus(panel: PanelPage) -> None:
+    page = panel.page
+    page.locator(".jp-DirListing-item", has_text="failed_banks.csv").click(button="right")
+    page.get_by_role("menuitem", name="Ask the Code Interpreter about This File").click()
+    expect(panel.root.locator(".jp-CIComposer .jp-CIChip")).to_contain_text("failed_banks.csv")
+    expect(panel.message).to_be_focused()
+
+    panel.command("notebook:create-new", {"kernelName": "python3", "cwd": ""})
+    cell = page.locator(".jp-Notebook .jp-CodeCell").first
+    cell.locator(".cm-content").fill("1 / 0")
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
+    page.keyboard.press("Control+Enter")
+    expect(cell).to_contain_text("ZeroDivisionError", timeout=60_000)
+    cell.locator(".cm-content").click(button="right")
+    page.get_by_role("menuitem", name="Ask the Code Interpreter about This Error").click()
+    value = panel.message.input_value()
+    assert "1 / 0" in value
+    assert "ZeroDivisionError: division by zero" in value
+    assert "\x1b" not in value
+
+
+def test_commands_describe_their_arguments_and_are_in_the_palette(panel: PanelPage) -> None:
+    described = panel.page.evaluate(
+        """async () => {
+          const { commands } = jupyterapp;
+          const ids = commands.listCommands().filter(id => id.startsWith('code-interpreter:'));
+          return Promise.all(ids.map(async id =>
+            [id, commands.label(id), (await commands.describedBy(id)).args?.type]));
+        }"""
+    )
+    assert len(described) >= 15
+    for id, label, kind in described:
+        assert label, id
+        assert kind == "object", id
+    panel.page.keyboard.press("Control+Shift+c")
+    panel.page.locator("#modal-command-palette input").fill("code interpreter thread")
+    expect(panel.page.locator("#modal-command-palette .lm-CommandPalette-item").first).to_contain_text(
+        "Thread"
+    )
+    panel.page.keyboard.press("Escape")
+    panel.page.keyboard.press("Control+Alt+i")
+    expect(panel.message).to_be_focused()
+
+
+def test_everything_can_be_reached_and_named(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(code("print(1)"), say("One."))
+    panel.ask("One")
+    expect(panel.root.get_by_role("status")).to_have_text("The answer is there.")
+    nameless = panel.root.evaluate(
+        """root => [...root.querySelectorAll('button, select, textarea, input:not([hidden])')]
+             .filter(e => !(e.getAttribute('aria-label') || e.textContent || '').trim())
+             .map(e => e.outerHTML)"""
+    )
+    assert nameless == []
+    panel.root.locator(".jp-CIToolbar button").first.focus()
+    seen = []
+    for _ in range(24):
+        seen.append(
+            panel.page.evaluate(
+                "(document.activeElement.getAttribute('aria-label') || "
+                "document.activeElement.textContent).trim()"
+            )
+        )
+        panel.page.keyboard.press("Tab")
+    wanted = ["Threads", "New thread", "More", "Conversation", "Copy the code", "Message"]
+    positions = [seen.index(name) for name in wanted]
+    assert positions == sorted(positions), seen
+
+
+def test_assistants_are_made_edited_and_used(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    panel.command("code-interpreter:new-assistant", wait=False)
+    dialog = panel.page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Poet")
+    dialog.get_by_label("Instructions").fill("Answer in verse.")
+    dialog.get_by_role("button", name="Save").click()
+    picker = panel.root.get_by_label("Assistant")
+    expect(picker.locator("option:checked")).to_have_text("Poet")
+    upstream.enqueue(say("Roses are red."))
+    panel.ask("Go")
+    assert "Answer in verse." in json.dumps(upstream.chats[-1].body["messages"])
+
+
+def test_the_settings_are_obeyed(panel: PanelPage) -> None:
+    panel.page.evaluate(
+        """async () => {
+          const { serviceManager } = jupyterapp;
+          await serviceManager.settings.save('jupyter-ci-ext:panel', '{"sendWith": "Accel Enter"}');
+        }"""
+    )
+    try:
+        panel.open()
+        panel.message.fill("one")
+        panel.message.press("Enter")
+        expect(panel.message).to_have_value("one\n")
+    finally:
+        panel.page.evaluate(
+            "jupyterapp.serviceManager.settings.save('jupyter-ci-ext:panel', '{}')"
+        )
