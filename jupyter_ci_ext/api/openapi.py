@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from .. import __version__
 from .base import BaseHandler
-from .openapi_texts import ABOUT, EVENTS, HEADERS, IN_PATH, REFUSALS, SCHEMES
+from .openapi_texts import ABOUT, EVENT, HEADERS, IN_PATH, REFUSALS, SCHEMES
 from .operations import OPERATIONS, Operation
 
 JSON = dict[str, Any]
@@ -127,7 +127,7 @@ class _Writer:
         if operation.returns is not None:
             content = _json(self._refs[(operation.returns, "serialization")])["content"]
         if "events" in operation.answer:
-            content["text/event-stream"] = {"schema": {"type": "string", "description": EVENTS}}
+            content["text/event-stream"] = {"schema": EVENT}
         if operation.answer != "bytes":
             return {"200": {"description": "Done.", "headers": _stamps(), "content": content}}
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}

@@ -32,9 +32,26 @@ runs are refused with 400. 405 answers verbs that an address does not have.
 `/threads/{thread_id}/runs/{run_id}/events` with `Last-Event-ID`.
 """
 
-EVENTS: Final = """\
-Server-sent events: `event:` is the name, `data:` one line of JSON, an object or a delta of one; the
-last is `event: done`, `data: [DONE]`."""
+EVENT: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "description": "One of the server-sent events of a run; the last is `done`.",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {
+            "type": "string",
+            "description": "What happened, such as `thread.run.step.delta`.",
+            "pattern": r"^(thread\.(created|run|message)[a-z_.]*|error|done)$",
+        },
+        "data": {
+            "type": "string",
+            "description": "One line of JSON, an object or a delta of one; of `done`: `[DONE]`.",
+        },
+        "id": {
+            "type": "string",
+            "description": "Its number, for `Last-Event-ID`; only where a stream is resumed.",
+        },
+    },
+}
 
 IN_PATH: Final[Mapping[str, str]] = {
     "assistant_id": "The assistant, `asst_…`.",
