@@ -29,6 +29,7 @@ State = Literal["starting", "idle", "busy", "lost"]
 
 KEPT = "Variables are kept."
 LOST = "Variables are lost; files in /mnt/data are kept."
+LEFT = "The code ended its session with exit() or quit()."
 UNHEEDED = "It did not react to being interrupted, so its session was ended."
 STOPPING = "The server is stopping."
 
@@ -341,6 +342,9 @@ class Session:
                 await self._interrupt(execution, "timeout")
             elif now >= execution.interrupt_at:
                 await self._interrupt(execution, execution.cause or "interrupted")
+        if _leaves(request.reply):
+            await self.close()
+            return ExecutionEnd("lost", f"{LEFT} {LOST}", kept=False)
         return self._finished(execution, request)
 
     async def _interrupt(
@@ -368,3 +372,12 @@ class Session:
             limit = self._policy.execution_seconds
             what = f"The code ran longer than the limit of {limit:g} seconds and was stopped."
         return ExecutionEnd(cause, f"{what} {KEPT if kept else f'{UNHEEDED} {LOST}'}", kept=kept)
+
+
+def _leaves(reply: dict[str, Any] | None) -> bool:
+    """Whether the kernel will go by itself a moment after this reply: IPython's ``exit``."""
+    payload = (reply or {}).get("payload")
+    return isinstance(payload, list) and any(
+        isinstance(item, dict) and item.get("source") == "ask_exit" and not item.get("keepkernel")
+        for item in payload
+    )

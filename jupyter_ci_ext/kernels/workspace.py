@@ -93,7 +93,8 @@ class Workspace:
         """Put *files* where the code finds them, by id and by name; returns the paths written.
 
         A file that is there stays as it is, even if code has changed it; one that was deleted
-        comes back. Nothing else of that name is overwritten. Raises `StoreError` when the disk
+        comes back. Nothing else of that name is overwritten. One whose bytes are gone, because it
+        was deleted meanwhile, is left out. Raises `StoreError` when the disk
         is full; what was staged until then is there.
         """
         if not files:
@@ -142,7 +143,12 @@ class Workspace:
                     self._sizes[file.id] = file.size
                     self._slot.put_bytes = record.taken(self._entries(self._sizes))
                     if name is None or not there.is_file(name):
-                        name = self._put(root, file, name or safe_name(file.name), there)
+                        try:
+                            name = self._put(root, file, name or safe_name(file.name), there)
+                        except FileNotFoundError:
+                            if file.path.exists():
+                                raise
+                            continue  # deleted since somebody asked for it to be staged
                         written.append(self.path / name)
                     _link_id(root, file.id, name)
             except OSError as error:

@@ -112,6 +112,16 @@ def test_a_file_that_code_deleted_comes_back(work: Workspace, blob: Any, wait: W
     assert (work.path / "file-1").read_bytes() == b"a,b\n1,2\n"
 
 
+def test_a_file_that_is_deleted_before_it_is_staged_is_left_out(
+    work: Workspace, blob: Any, wait: Wait
+) -> None:
+    gone, there = blob("file-1", "gone.csv"), blob("file-2", "there.csv", b"second")
+    gone.path.unlink()
+    assert wait(work.stage([gone, there])) == [work.path / "there.csv"]
+    assert work.names == {"file-2": "there.csv"}
+    assert sorted(os.listdir(work.path)) == ["file-2", "there.csv"]
+
+
 def test_names_are_the_same_in_the_next_session(
     slots: Slots, work: Workspace, blob: Any, wait: Wait
 ) -> None:

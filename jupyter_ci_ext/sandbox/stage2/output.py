@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import fcntl
+import json
 import os
 import struct
 import termios
@@ -18,7 +19,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipykernel.iostream import OutStream
+from jupyter_client.jsonutil import json_clean, json_default
 from jupyter_client.session import Session
+from traitlets import Callable
 
 from .reserve import Reserve
 
@@ -165,9 +168,23 @@ class BudgetedOutStream(OutStream):
         return str(self.parent_header.get("msg_id", ""))
 
 
-class BoundedSession(Session):
-    """A session none of whose messages is larger than the server will take."""
+_pack: Any = Session.pack.default_value
 
+
+def pack(message: Any) -> bytes:
+    """Jupyter's packing, which refuses half of a surrogate pair: text that code may well print."""
+    try:
+        packed: bytes = _pack(message)
+    except UnicodeEncodeError:
+        # escaped, it can be sent; the server replaces it
+        packed = json.dumps(json_clean(message), default=json_default, allow_nan=False).encode()
+    return packed
+
+
+class BoundedSession(Session):
+    """A session that can send any text, and no message larger than the server will take."""
+
+    pack = Callable(pack)
     limit: int = 16 << 20
     reserve: Reserve
 
