@@ -52,10 +52,18 @@ class Monitor(threading.Thread):
 
     ``root`` is the process at the top of the tree, ``inside`` one whose file view is the code's,
     ``kill`` ends everything. ``reason`` is set, before the kill, to a sentence for people.
+    ``out_of_memory`` tells whether the control group has lost a process to its limit: then the rest is
+    ended, too, as it is where only this thread watches, and by itself in groups of version 2.
     """
 
     def __init__(
-        self, watched: Watched, root: int, inside: int, log_fd: int, kill: Callable[[], None]
+        self,
+        watched: Watched,
+        root: int,
+        inside: int,
+        log_fd: int,
+        kill: Callable[[], None],
+        out_of_memory: Callable[[], bool],
     ) -> None:
         super().__init__(name=f"code-interpreter-monitor-{root}", daemon=True)
         self._watched = watched
@@ -63,6 +71,7 @@ class Monitor(threading.Thread):
         self._inside = inside
         self._log_fd = log_fd
         self._kill = kill
+        self._out_of_memory = out_of_memory
         self._log: deque[bytes] = deque()
         self._log_size = 0
         self._wake_read, self._wake_write = os.pipe()
@@ -139,7 +148,8 @@ class Monitor(threading.Thread):
             files=files,
             files_limit=watched.files,
         )
-        if watched.memory and watched.memory_by == "watchdog" and memory > watched.memory:
+        over = memory > watched.memory if watched.memory_by == "watchdog" else self._out_of_memory()
+        if watched.memory and over:
             problem = memory_reason(watched.memory)
         elif watched.processes and len(pids) > watched.processes + _OWN_PROCESSES:
             problem = f"The code ran more than {watched.processes} processes."

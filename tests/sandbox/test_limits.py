@@ -152,6 +152,48 @@ def test_ends_with_a_reason(name: str, code: str, reason: str, traits: dict[str,
     assert reason in with_kernel(3, act, **traits)
 
 
+_A_CHILD_TOO_LARGE = """
+import os, time
+pid = os.fork()
+if pid == 0:
+    import mmap
+    m = mmap.mmap(-1, 1 << 30)
+    for i in range(0, 1 << 30, 4096): m[i] = 1
+os.waitpid(pid, 0)
+"""
+
+
+def in_a_group() -> None:
+    require(3)
+
+    async def act(running: Kernel) -> str:
+        assert running.provisioner.isolation is not None
+        return running.provisioner.isolation.memory_by
+
+    if with_kernel(3, act) != "cgroup":
+        pytest.skip("this server cannot make control groups")
+
+
+def test_a_child_ended_for_its_memory_ends_all() -> None:
+    in_a_group()
+
+    async def act(running: Kernel) -> str | None:
+        running.client.execute(f"{_A_CHILD_TOO_LARGE}\ntime.sleep(20)")
+        return await running.ended(20)
+
+    assert "more memory than its limit" in with_kernel(3, act, memory=300 * MiB)
+
+
+def test_another_end_is_not_put_down_to_memory() -> None:
+    in_a_group()
+
+    async def act(running: Kernel) -> str | None:
+        running.client.execute(f"{_A_CHILD_TOO_LARGE}\nos._exit(7)")
+        return await running.ended(20)
+
+    assert "exit code 7" in with_kernel(3, act, memory=300 * MiB, watch_seconds=20.0)
+
+
 @pytest.mark.parametrize("name", ["shared memory", "many files", "exit code", "kill itself"])
 def test_ends_with_a_reason_at_level_2(name: str) -> None:
     require(2)
