@@ -62,6 +62,12 @@ class Sandbox(LoggingConfigurable):
         help="Absolute paths of folders or files of the host that the code may read, at the same "
         "path. Empty: none but Python's own environment.",
     ).tag(config=True)
+    workspace_folders = Bool(
+        False,
+        help="Whether a thread may have a folder of the user's files shown to its code read-only, as "
+        "/mnt/workspace: the one below the server's root that its metadata name as "
+        "workspace_folder. Never the root or the home itself, nor anything hidden.",
+    ).tag(config=True)
     environment = Dict(
         key_trait=Unicode(),
         value_trait=Unicode(),

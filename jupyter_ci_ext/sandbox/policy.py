@@ -69,7 +69,8 @@ class Launch:
 
     ``workspace`` is an existing folder of the host, seen by the code as ``/mnt/data`` (level 3).
     ``memory`` in bytes may lower the policy's limit, never raise it. ``read_only`` maps paths inside
-    to folders of the host that the code may read. ``put_bytes`` tells how many bytes of the workspace
+    to folders of the host that the code may read, but for what ``hidden`` names below them (paths of the
+    host). ``put_bytes`` tells how many bytes of the workspace
     the host itself has put there, which are not the code's: it is asked in another thread whenever the
     workspace is counted, so it must know of a file before that is there.
     """
@@ -77,6 +78,7 @@ class Launch:
     workspace: Path
     memory: int | None = None
     read_only: Mapping[str, Path] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
     put_bytes: Callable[[], int] = int
 
 

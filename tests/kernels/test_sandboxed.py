@@ -32,7 +32,10 @@ MODULES = ["json", "no_such_module_anywhere"]
 
 @contextlib.asynccontextmanager
 async def sandboxed_pool(
-    folder: Path, sandbox: dict[str, Any] | None = None, **config: Any
+    folder: Path,
+    sandbox: dict[str, Any] | None = None,
+    root: Path | None = None,
+    **config: Any,
 ) -> AsyncIterator[Sessions]:
     """A pool as the app makes it; no process of its kernels is left when it ends."""
     (folder / "run").mkdir(exist_ok=True)
@@ -48,6 +51,7 @@ async def sandboxed_pool(
         manager,
         folder / "workspaces",
         logging.getLogger("test"),
+        root=root,
     )
     children = set(psutil.Process().children(recursive=True))
     await sessions.start()
