@@ -43,14 +43,18 @@ from ..wire.run_step import RunStep
 from ..wire.thread import Thread
 from ..wire.thread_params import CreateThread, ModifyThread
 from ..wire.upload import Upload, UploadPart
+from ..wire.v1 import AssistantFile, MessageFile
+from ..wire.v1_params import CreateAssistantFile
 from . import assistants, containers, extension, files, models, runs, threads
 from .base import BaseHandler
 
 # Made one by one: pydantic reads the lines on which it makes a class, and stumbles in a long table.
+AssistantFilePage = ListPage[AssistantFile]
 AssistantPage = ListPage[Assistant]
 ContainerPage = ListPage[Container]
 ContainerFilePage = ListPage[ContainerFile]
 FilePage = ListPage[File]
+MessageFilePage = ListPage[MessageFile]
 MessagePage = ListPage[Message]
 RunPage = ListPage[Run]
 RunStepPage = ListPage[RunStep]
@@ -64,7 +68,7 @@ class Operation(NamedTuple):
     """One verb: the object it answers with, its body and its query; None where there is none.
 
     *file* names the part of a form that is a file; then *body* has the form's other fields, and
-    *instead* is what may be sent as JSON in place of the form.
+    *instead* is what may be sent as JSON in place of the form. *v1*: version 2 has no such verb.
     """
 
     returns: type[BaseModel] | None
@@ -73,6 +77,7 @@ class Operation(NamedTuple):
     answer: Answer = "json"
     file: str | None = None
     instead: type[BaseModel] | None = None
+    v1: bool = False
 
 
 Verbs = Mapping[str, Operation]
@@ -86,6 +91,14 @@ OPERATIONS: Final[Mapping[type[BaseHandler], Verbs]] = {
         "get": Operation(Assistant),
         "post": Operation(Assistant, ModifyAssistant),
         "delete": Operation(Deleted),
+    },
+    assistants.AssistantFilesHandler: {
+        "get": Operation(AssistantFilePage, query=ListQuery, v1=True),
+        "post": Operation(AssistantFile, CreateAssistantFile, v1=True),
+    },
+    assistants.AssistantFileHandler: {
+        "get": Operation(AssistantFile, v1=True),
+        "delete": Operation(Deleted, v1=True),
     },
     threads.ThreadsHandler: {
         "get": Operation(ThreadPage, query=ListQuery),
@@ -105,6 +118,8 @@ OPERATIONS: Final[Mapping[type[BaseHandler], Verbs]] = {
         "post": Operation(Message, ModifyMessage),
         "delete": Operation(Deleted),
     },
+    threads.MessageFilesHandler: {"get": Operation(MessageFilePage, query=ListQuery, v1=True)},
+    threads.MessageFileHandler: {"get": Operation(MessageFile, v1=True)},
     runs.RunsHandler: {
         "get": Operation(RunPage, query=ListQuery),
         "post": Operation(Run, CreateRun, RunQuery, "json or events"),
@@ -161,4 +176,5 @@ OPERATIONS: Final[Mapping[type[BaseHandler], Verbs]] = {
     extension.ImportFileHandler: {"post": Operation(File, ImportFrom)},
     extension.NotebookHandler: {"post": Operation(Saved, SaveTo)},
 }
-"""The API's second version; what belongs to the first one only is not described."""
+"""Objects and parameters are those of the API's second version; of the first there are those verbs
+that the second has no more."""

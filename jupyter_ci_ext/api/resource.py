@@ -97,7 +97,8 @@ class ResourceHandler(BaseHandler):
 
     def last_seen(self) -> int:
         """The number of the last event a client has got that comes back; 0: none."""
-        given = self.request.headers.get("Last-Event-ID") or self.get_query_argument("after", "0")
+        headers, query = self.request.headers, self.get_query_argument("after", "")
+        given = headers.get("Last-Event-ID") or query or "0"
         if not (given.isascii() and given.isdigit() and len(given) < 16):
             raise InvalidRequest("Invalid 'after': expected the number of an event.", param="after")
         return int(given)

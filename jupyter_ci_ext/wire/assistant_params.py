@@ -11,7 +11,7 @@ from .params import MetadataParam, Params
 from .tool_params import ToolResourcesParam, ToolsParam
 from .tools import ReasoningEffort
 
-ModelName = Annotated[str, Field(min_length=1, max_length=256)]
+ModelName = Annotated[str, Field(min_length=1, max_length=256, examples=["demo"])]
 Instructions = Annotated[str, Field(max_length=256_000)]
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
 TopP = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from .common import Metadata, WireObject
-from .params import ListQuery, Params, TextParams
+from .params import ListQuery, Params, TextParams, refuse
 from .run import RunStatus
 
 
@@ -96,10 +96,21 @@ class SummaryQuery(ListQuery):
     """Words to look for in titles and messages."""
 
 
+def _writable(path: str) -> str:
+    """No file system has longer names, and contents managers crash on them."""
+    if any(len(part.encode("utf-8", "replace")) > 255 for part in path.split("/")):
+        text = "Invalid '{}': a name in it is longer than 255 bytes."
+        refuse(text.format, "invalid_value")
+    return path
+
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+
 class SaveTo(Params):
     """Where something is to be saved, as a path of Jupyter's contents manager."""
 
-    path: Annotated[str, Field(max_length=4096)] = ""
+    path: Annotated[str, Field(max_length=4096, pattern=_PRINTABLE), AfterValidator(_writable)] = ""
     """A folder, or the name of the new file; empty: the root."""
     overwrite: bool = False
     """Whether a file of this name is replaced; if not, the new one gets a number."""
@@ -108,7 +119,9 @@ class SaveTo(Params):
 class ImportFrom(Params):
     """A file of Jupyter's contents manager."""
 
-    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    path: Annotated[
+        str, Field(min_length=1, max_length=4096, pattern=_PRINTABLE), AfterValidator(_writable)
+    ]
     """Its path."""
 
 

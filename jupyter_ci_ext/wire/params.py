@@ -91,8 +91,15 @@ def _id_check(prefix: str) -> Callable[[str], str]:
     return check
 
 
-AssistantId = Annotated[str, AfterValidator(_id_check("asst"))]
-FileId = Annotated[str, AfterValidator(_id_check("file"))]
+AssistantId = Annotated[
+    str, AfterValidator(_id_check("asst")), Field(json_schema_extra={"pattern": "^asst"})
+]
+FileId = Annotated[
+    str,
+    AfterValidator(_id_check("file")),
+    # Azure's name of a file is translated before anything is checked.
+    Field(json_schema_extra={"pattern": "^(file|assistant-)"}),
+]
 
 MetadataParam = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],

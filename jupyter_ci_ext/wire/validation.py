@@ -61,7 +61,7 @@ def read_json(body: bytes) -> object:
 
     Raises `InvalidRequest` for what is not JSON: broken, not UTF-8, too deep, half surrogates, NaN.
     """
-    if not body.strip():
+    if not body:
         return None
     try:
         value: object = from_json(body, allow_inf_nan=False)

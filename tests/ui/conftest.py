@@ -35,7 +35,7 @@ REPORT = ROOT / "ui-report"
 
 BANKS_TEXT = "\n".join(
     ["Bank Name\xa0,State\xa0,Closing Date\xa0"]
-    + [f"Bank {n},{'GA FL IL'.split()[n % 3]},{1 + n % 28}-Mar-{2000 + n % 12}" for n in range(240)]
+    + [f"Bank {n},{['GA', 'FL', 'IL'][n % 3]},{1 + n % 28}-Mar-{2000 + n % 12}" for n in range(240)]
 )
 
 
@@ -81,9 +81,7 @@ def beacon() -> Iterator[Beacon]:
 
 
 @pytest.fixture(scope="package")
-def lab(
-    tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream
-) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream) -> Iterator[Lab]:
     """JupyterLab in a process of its own, with the demo model and the scripted one."""
     if not (BUILT / "package.json").is_file():
         pytest.skip("the panel is not built: make lab, or jlpm build in labextension/")

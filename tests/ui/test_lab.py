@@ -64,17 +64,15 @@ def test_commands_describe_their_arguments_and_are_in_the_palette(panel: PanelPa
         assert kind == "object", id
     panel.page.keyboard.press("Control+Shift+c")
     panel.page.locator("#modal-command-palette input").fill("code interpreter thread")
-    expect(panel.page.locator("#modal-command-palette .lm-CommandPalette-item").first).to_contain_text(
-        "Thread"
-    )
+    expect(
+        panel.page.locator("#modal-command-palette .lm-CommandPalette-item").first
+    ).to_contain_text("Thread")
     panel.page.keyboard.press("Escape")
     panel.page.keyboard.press("Control+Alt+i")
     expect(panel.message).to_be_focused()
 
 
-def test_everything_can_be_reached_and_named(
-    panel: PanelPage, upstream: ScriptedUpstream
-) -> None:
+def test_everything_can_be_reached_and_named(panel: PanelPage, upstream: ScriptedUpstream) -> None:
     panel.use("scripted")
     upstream.enqueue(code("print(1)"), say("One."))
     panel.ask("One")
@@ -100,9 +98,7 @@ def test_everything_can_be_reached_and_named(
     assert positions == sorted(positions), seen
 
 
-def test_assistants_are_made_edited_and_used(
-    panel: PanelPage, upstream: ScriptedUpstream
-) -> None:
+def test_assistants_are_made_edited_and_used(panel: PanelPage, upstream: ScriptedUpstream) -> None:
     panel.use("scripted")
     panel.command("code-interpreter:new-assistant", wait=False)
     dialog = panel.page.get_by_role("dialog")
@@ -129,6 +125,4 @@ def test_the_settings_are_obeyed(panel: PanelPage) -> None:
         panel.message.press("Enter")
         expect(panel.message).to_have_value("one\n")
     finally:
-        panel.page.evaluate(
-            "jupyterapp.serviceManager.settings.save('jupyter-ci-ext:panel', '{}')"
-        )
+        panel.page.evaluate("jupyterapp.serviceManager.settings.save('jupyter-ci-ext:panel', '{}')")

@@ -490,7 +490,9 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
 
 
 def test_an_empty_body_is_no_parameters() -> None:
-    assert read_json(b"  ") is None
+    assert read_json(b"") is None
+    with pytest.raises(InvalidRequest, match="could not parse the JSON body"):
+        read_json(b"  ")
 
 
 JSON = st.recursive(
