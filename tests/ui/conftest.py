@@ -81,9 +81,7 @@ def beacon() -> Iterator[Beacon]:
 
 
 @pytest.fixture(scope="package")
-def lab(
-    tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream
-) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream) -> Iterator[Lab]:
     """JupyterLab in a process of its own, with the demo model and the scripted one."""
     if not (BUILT / "package.json").is_file():
         pytest.skip("the panel is not built: make lab, or jlpm build in labextension/")
@@ -177,5 +175,5 @@ def panel(
         assert page.errors == [], "errors in the browser's console"
     finally:
         if request.session.testsfailed > failed_before or sys.exc_info()[0] is not None:
-            page.shot(f"failed-{request.node.name}")
+            page.shot(f"failed-{request.node.name}", whole=True)
         context.close()

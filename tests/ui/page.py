@@ -11,7 +11,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 EXPECTED_ERRORS = (
     "Blocked script execution",  # what the sandbox of a frame is there for
-    "frame is sandboxed",
+    "is sandboxed",
     "Content Security Policy",
     "Failed to load resource",  # a request that the test itself makes fail
     "net::ERR_",
@@ -65,9 +65,7 @@ class PanelPage:
     def theme(self, name: str) -> None:
         """Change Lab's theme and wait until it is on."""
         self.command("apputils:change-theme", {"theme": name})
-        self.page.locator(f'body[data-jp-theme-name="{name}"]').wait_for(
-            state="attached"
-        )
+        self.page.locator(f'body[data-jp-theme-name="{name}"]').wait_for(state="attached")
 
     def shot(self, name: str, *, whole: bool = False) -> Path:
         """A picture of the panel, or of the whole page, in ui-report/."""
@@ -118,9 +116,9 @@ class PanelPage:
         """Attach files of this computer and wait until they are on the server."""
         self.root.locator('input[type="file"]').set_input_files(list(paths))
         for path in paths:
-            expect(self.root.locator(".jp-CIComposer .jp-CIChip", has_text=path.name)).to_have_attribute(
-                "data-state", "ready"
-            )
+            expect(
+                self.root.locator(".jp-CIComposer .jp-CIChip", has_text=path.name)
+            ).to_have_attribute("data-state", "ready")
 
     def ask(self, text: str, *, wait: bool = True) -> None:
         """Send a message; *wait* until the run is over."""

@@ -17,7 +17,9 @@ import pathlib
 pathlib.Path("per_year.csv").write_text("year,failed\\n2000,2\\n2001,4\\n")
 pathlib.Path("page.html").write_text("<script>document.title = 'pwned'</script>")
 """
-ANSWER = "Here: [the table](sandbox:/mnt/data/per_year.csv) and [page](sandbox:/mnt/data/page.html)."
+ANSWER = (
+    "Here: [the table](sandbox:/mnt/data/per_year.csv) and [page](sandbox:/mnt/data/page.html)."
+)
 
 
 def test_the_demo_profiles_a_table_that_is_dropped_in(panel: PanelPage, lab: Lab) -> None:

@@ -37,8 +37,9 @@ def test_files_cells_and_errors_are_asked_about_from_their_menus(panel: PanelPag
 
     panel.command("notebook:create-new", {"kernelName": "python3", "cwd": ""})
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
-    cell.locator(".cm-content").fill("1 / 0")
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
+    cell.locator(".cm-content").click()
+    page.keyboard.type("1 / 0")
     page.keyboard.press("Control+Enter")
     expect(cell).to_contain_text("ZeroDivisionError", timeout=60_000)
     cell.locator(".cm-content").click(button="right")
@@ -64,17 +65,15 @@ def test_commands_describe_their_arguments_and_are_in_the_palette(panel: PanelPa
         assert kind == "object", id
     panel.page.keyboard.press("Control+Shift+c")
     panel.page.locator("#modal-command-palette input").fill("code interpreter thread")
-    expect(panel.page.locator("#modal-command-palette .lm-CommandPalette-item").first).to_contain_text(
-        "Thread"
-    )
+    expect(
+        panel.page.locator("#modal-command-palette .lm-CommandPalette-item").first
+    ).to_contain_text("Thread")
     panel.page.keyboard.press("Escape")
     panel.page.keyboard.press("Control+Alt+i")
     expect(panel.message).to_be_focused()
 
 
-def test_everything_can_be_reached_and_named(
-    panel: PanelPage, upstream: ScriptedUpstream
-) -> None:
+def test_everything_can_be_reached_and_named(panel: PanelPage, upstream: ScriptedUpstream) -> None:
     panel.use("scripted")
     upstream.enqueue(code("print(1)"), say("One."))
     panel.ask("One")
@@ -100,9 +99,7 @@ def test_everything_can_be_reached_and_named(
     assert positions == sorted(positions), seen
 
 
-def test_assistants_are_made_edited_and_used(
-    panel: PanelPage, upstream: ScriptedUpstream
-) -> None:
+def test_assistants_are_made_edited_and_used(panel: PanelPage, upstream: ScriptedUpstream) -> None:
     panel.use("scripted")
     panel.command("code-interpreter:new-assistant", wait=False)
     dialog = panel.page.get_by_role("dialog")
@@ -129,6 +126,4 @@ def test_the_settings_are_obeyed(panel: PanelPage) -> None:
         panel.message.press("Enter")
         expect(panel.message).to_have_value("one\n")
     finally:
-        panel.page.evaluate(
-            "jupyterapp.serviceManager.settings.save('jupyter-ci-ext:panel', '{}')"
-        )
+        panel.page.evaluate("jupyterapp.serviceManager.settings.save('jupyter-ci-ext:panel', '{}')")

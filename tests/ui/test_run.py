@@ -63,7 +63,9 @@ def test_code_is_shown_while_it_is_written_and_while_it_runs(
     panel: PanelPage, upstream: ScriptedUpstream
 ) -> None:
     panel.use("scripted")
-    source = "import time\nfor n in range(6):\n    print('tick', n, flush=True)\n    time.sleep(0.4)"
+    source = (
+        "import time\nfor n in range(6):\n    print('tick', n, flush=True)\n    time.sleep(0.4)"
+    )
     upstream.enqueue(code(source, chunk=4, delay=0.04), say("Done."))
     panel.ask("Count", wait=False)
     step = panel.steps.first
@@ -140,9 +142,7 @@ def test_code_can_be_copied_inserted_and_run_again(
     upstream.enqueue(code("print('once')"), say("Done."))
     panel.ask("Print")
     step = panel.steps.first
-    panel.command(
-        "notebook:create-new", {"kernelName": "python3", "kernelId": None, "cwd": ""}
-    )
+    panel.command("notebook:create-new", {"kernelName": "python3", "kernelId": None, "cwd": ""})
     panel.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     step.get_by_role("button", name="Insert into the notebook").click()
     expect(panel.page.locator(".jp-Notebook .jp-Cell").last).to_contain_text("print('once')")
@@ -161,7 +161,9 @@ def test_a_reload_and_a_lost_connection_go_on_where_the_run_is(
     panel: PanelPage, upstream: ScriptedUpstream
 ) -> None:
     panel.use("scripted")
-    source = "import time\nfor n in range(16):\n    print('tick', n, flush=True)\n    time.sleep(0.5)"
+    source = (
+        "import time\nfor n in range(16):\n    print('tick', n, flush=True)\n    time.sleep(0.5)"
+    )
     upstream.enqueue(code(source, text="I count."), say("Counted."))
     panel.ask("Count", wait=False)
     expect(panel.steps.first).to_contain_text("tick 2", timeout=60_000)

@@ -67,13 +67,18 @@ def test_nothing_runs_is_fetched_or_covers_lab(
     assert beacon.hits == []
 
     # Links and buttons that are left do nothing of Lab's.
-    for link in panel.log.get_by_text("click me").all() + panel.log.get_by_text("open a terminal").all():
+    for link in (
+        panel.log.get_by_text("click me").all() + panel.log.get_by_text("open a terminal").all()
+    ):
         link.scroll_into_view_if_needed()
         link.click(force=True)
     assert panel.page.evaluate("window.pwned") is None
     expect(panel.page.get_by_role("tab", name="Terminal 1")).to_have_count(0)
     expect(panel.page.locator(".jp-Dialog")).to_have_count(0)
-    assert panel.log.locator("[data-commandlinker-command], form, input, button[type=submit]").count() == 0
+    assert (
+        panel.log.locator("[data-commandlinker-command], form, input, button[type=submit]").count()
+        == 0
+    )
 
     # Lab is where it was: what is under the pointer in its middle is not ours, and nothing is hidden.
     assert panel.page.evaluate("document.elementFromPoint(500, 400).closest('.jp-CIPanel')") is None
