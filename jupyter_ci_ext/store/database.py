@@ -20,13 +20,14 @@ from pathlib import Path
 import anyio
 
 from .. import to_thread
-from ..errors import StoreError
+from ..errors import DiskFull, StoreError
 from .access import Access, Row, SQLValue
 from .blobs import HOLD_SECONDS, Blob, Blobs
 from .connection import Connection
 from .filesystem import filesystem_type, is_network
 from .instances import InstanceLock
 from .migrations import migrate
+from .reserve import Reserve
 from .transaction import Tables, Transaction
 from .uninterrupted import on_disk, uninterrupted
 
@@ -59,6 +60,7 @@ class Store(Tables, Access):
         self._owner: asyncio.Task[object] | None = None
         self._transaction: Transaction | None = None
         self._lock: InstanceLock | None = None
+        self._reserve = Reserve(data_dir / "reserve")
 
     @classmethod
     async def open(cls, data_dir: Path, *, log: logging.Logger | None = None) -> Store:
@@ -152,8 +154,13 @@ class Store(Tables, Access):
                     self._owner = self._transaction = None
                     tx.over = True
                 await uninterrupted(self._keep(connection, tx))
-            except BaseException:
+                if self._reserve.due:
+                    await to_thread.run_sync(self._reserve.hold)
+            except BaseException as error:
                 await connection.rollback()
+                if isinstance(error, DiskFull):
+                    # not for this transaction, but for the next: another try, or a deletion
+                    await to_thread.run_sync(self._reserve.release)
                 raise
 
     async def _keep(self, connection: Connection, tx: Transaction) -> None:

@@ -68,6 +68,9 @@ class IdleSupervisor:
         self.outputs = outputs
         return await self.put(run_id, status="queued", required_action=None)
 
+    async def look_after(self, run: Run, /) -> Run:
+        return run
+
     def log(self, run_id: str, /) -> RunLog | None:
         return None
 
