@@ -142,7 +142,7 @@ def test_a_read_only_directory(tmp_path: Path) -> None:
     code = """
 import asyncio, os, sys
 from pathlib import Path
-from jupyter_ci_ext.errors import DiskFull, StoreError
+from jupyter_ci_ext.errors import StoreError
 from jupyter_ci_ext.store.database import Store
 
 async def main():
