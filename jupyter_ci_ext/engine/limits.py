@@ -37,5 +37,7 @@ class RunLimits:
     """Seconds one execution may take, as the model is told."""
     disk: int | None = None
     """Bytes the code may write to ``/mnt/data``, as the model is told."""
+    folders: bool = False
+    """Whether a thread's metadata may name a folder of the user's for its code to read."""
     network: bool = False
     """Whether the code can reach a network, as the model is told."""

@@ -13,10 +13,12 @@ import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from jupyter_ci_ext.errors import CodeInterpreterError, SessionLost
 from jupyter_ci_ext.ids import new_id
+from jupyter_ci_ext.kernels.attach import INSIDE
 from jupyter_ci_ext.kernels.buffer import OutputBuffer
 from jupyter_ci_ext.kernels.connection import Connection, Request
 from jupyter_ci_ext.kernels.jobs import Jobs
@@ -95,6 +97,7 @@ class Session:
         jobs: Jobs,
         policy: Policy,
         lifetime: Lifetime,
+        folder: Path | None = None,
         start_timeout: float,
         display_limit: int,
     ) -> None:
@@ -107,6 +110,7 @@ class Session:
         self._jobs = jobs
         self._policy = policy
         self._lifetime = lifetime
+        self._folder = folder
         self._start_timeout = start_timeout
         self._display_limit = display_limit
         self._kernel: Kernel | None = None
@@ -128,6 +132,13 @@ class Session:
     def data_path(self) -> str:
         """Where the code finds its files; ``/mnt/data`` but for the weaker sandboxes."""
         return self._kernel.data_path if self._kernel else "/mnt/data"
+
+    @property
+    def folder_path(self) -> str:
+        """Where the code finds the folder that is attached; empty if none is."""
+        if self._folder is None:
+            return ""
+        return INSIDE if self.data_path == "/mnt/data" else str(self._folder)
 
     @property
     def info(self) -> SessionInfo:

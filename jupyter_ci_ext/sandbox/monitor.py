@@ -26,6 +26,7 @@ from .policy import Usage, human_size
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LOG_BYTES = 64 * 1024
+_LOG_PER_LOOK = 1 << 20  # whoever writes more waits: code may, and must not keep this thread busy
 _IDLE_FACTOR = 4  # a sandbox that used no processor time is looked at that much more rarely
 _WALK_FACTOR = 10  # a walk through the workspace takes at most a tenth of the time
 _DEEPEST = 64
@@ -38,6 +39,7 @@ class Watched:
     """What to watch and against which limits (0: none). ``tmpfs`` are paths inside the sandbox."""
 
     workspace: Path
+    put_bytes: Callable[[], int]  # of the workspace, not the code's
     memory: int
     memory_by: str
     processes: int
@@ -53,10 +55,18 @@ class Monitor(threading.Thread):
 
     ``root`` is the process at the top of the tree, ``inside`` one whose file view is the code's,
     ``kill`` ends everything. ``reason`` is set, before the kill, to a sentence for people.
+    ``out_of_memory`` tells whether the control group has lost a process to its limit: then the rest is
+    ended, too, as it is where only this thread watches, and by itself in groups of version 2.
     """
 
     def __init__(
-        self, watched: Watched, root: int, inside: int, log_fd: int, kill: Callable[[], None]
+        self,
+        watched: Watched,
+        root: int,
+        inside: int,
+        log_fd: int,
+        kill: Callable[[], None],
+        out_of_memory: Callable[[], bool],
     ) -> None:
         super().__init__(name=f"code-interpreter-monitor-{root}", daemon=True)
         self._watched = watched
@@ -64,6 +74,7 @@ class Monitor(threading.Thread):
         self._inside = inside
         self._log_fd = log_fd
         self._kill = kill
+        self._out_of_memory = out_of_memory
         self._log: deque[bytes] = deque()
         self._log_size = 0
         self._wake_read, self._wake_write = os.pipe()
@@ -96,30 +107,32 @@ class Monitor(threading.Thread):
         last = time.monotonic()
         pause = self._watched.interval
         log_open = True
+        log_room = _LOG_PER_LOOK
         try:
             while True:
-                wait_for = [self._wake_read] + ([self._log_fd] if log_open else [])
+                wait_for = [self._wake_read] + ([self._log_fd] if log_open and log_room > 0 else [])
                 left = max(0.0, last + pause - time.monotonic())
                 ready, _, _ = select.select(wait_for, [], [], left)
                 if self._wake_read in ready:
                     return
                 if self._log_fd in ready:
-                    log_open = self._read_log()
+                    size = self._read_log()
+                    log_open, log_room = size > 0, log_room - size
                 now = time.monotonic()
                 if now - last >= pause:
                     pause = self._look(now - last)
-                    last = now
+                    last, log_room = now, _LOG_PER_LOOK
         finally:
             os.close(self._log_fd)
             os.close(self._wake_read)
 
-    def _read_log(self) -> bool:
+    def _read_log(self) -> int:
         data = os.read(self._log_fd, _LOG_BYTES)
         self._log.append(data)
         self._log_size += len(data)
         while self._log_size > _LOG_BYTES and len(self._log) > 1:
             self._log_size -= len(self._log.popleft())
-        return bool(data)
+        return len(data)
 
     def _look(self, elapsed: float) -> float:
         """Take one sample, end the sandbox if it is over a limit; seconds until the next look."""
@@ -140,7 +153,8 @@ class Monitor(threading.Thread):
             files=files,
             files_limit=watched.files,
         )
-        if watched.memory and watched.memory_by == "watchdog" and memory > watched.memory:
+        over = memory > watched.memory if watched.memory_by == "watchdog" else self._out_of_memory()
+        if watched.memory and over:
             problem = memory_reason(watched.memory)
         elif watched.processes and len(pids) > watched.processes + _OWN_PROCESSES:
             problem = f"The code ran more than {watched.processes} processes."
@@ -173,10 +187,12 @@ class Monitor(threading.Thread):
         started = time.monotonic()
         if started < self._next_walk:
             return None
-        count = self._counted(Count(self._watched.disk, self._watched.files, self._found))
+        watched = self._watched
+        put = watched.put_bytes()
+        count = self._counted(Count(watched.disk, watched.files, self._found, put))
         took = time.monotonic() - started
         self._next_walk = started + took * (1 + _WALK_FACTOR)
-        self._disk = (count.size, count.files)
+        self._disk = (max(0, count.size - put), count.files)
         return count.problem()
 
     def _counted(self, count: Count) -> Count:
@@ -188,16 +204,22 @@ class Monitor(threading.Thread):
 class Count:
     """Adds up folders that hostile code fills: never follows a link, never trusts a name.
 
-    A limit that is passed by what was *found* at first is moved there.
+    A limit that is passed by what was *found* at first is moved there. *put* bytes may be there
+    beside those of the limit.
     """
 
     def __init__(
-        self, size_limit: int = 0, files_limit: int = 0, found: Count | None = None
+        self,
+        size_limit: int = 0,
+        files_limit: int = 0,
+        found: Count | None = None,
+        put: int = 0,
     ) -> None:
         self.size = 0
         self.files = 0
         self.too_deep = False
         self._size_limit = size_limit
+        self._put = put
         self._files_limit = files_limit
         self._found = found
 
@@ -212,8 +234,9 @@ class Count:
     def problem(self) -> str | None:
         """The limit that was passed, as a sentence; None if none was."""
         found = self._found
-        if self._size_limit and self.size > max(self._size_limit, found.size if found else 0):
-            return f"The files in /mnt/data take more than {human_size(self._size_limit)}."
+        most = self._size_limit + self._put
+        if self._size_limit and self.size > max(most, found.size if found else 0):
+            return f"The files the code wrote to /mnt/data take more than {human_size(self._size_limit)}."
         if self._files_limit and self.files > max(self._files_limit, found.files if found else 0):
             return f"There are more than {self._files_limit:,} files in /mnt/data."
         if self.too_deep and not (found and found.too_deep):
