@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -61,10 +62,10 @@ def _first(server: Server, code: str, *, spares: int) -> Measure:
         began = time.perf_counter()
         for name, data in client.events("/threads/runs", body):
             if name == "thread.created":
-                thread = data.split(b'"thread_', 1)[1].split(b'"', 1)[0].decode()
+                thread = json.loads(data)["id"]
             if is_code_result(name, data):
                 result = time.perf_counter() - began
-        client("DELETE", f"/threads/thread_{thread}")
+        client("DELETE", f"/threads/{thread}")
         if spares:
             server.wait_quiet(spares)
         return result * 1000

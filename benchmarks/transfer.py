@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,7 @@ def measure() -> Iterator[Result]:
 
 
 def _id(answer: bytes) -> str:
-    return answer.decode().split('"id":"', 1)[1].split('"', 1)[0]
+    return str(json.loads(answer)["id"])
 
 
 def _body() -> Iterator[bytes]:

@@ -128,7 +128,8 @@ class Connection:
 
     async def _begin(self) -> None:
         self._check_open()
-        await self._db.rollback()  # nothing to do, unless an earlier rollback failed
+        if self._db.in_transaction:  # an earlier rollback failed
+            await self._db.rollback()
         await self.fetch("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
