@@ -31,6 +31,9 @@ Event = tuple[str, str]
 
 _REST: Final = 3.0
 
+_BEHIND: Final = 32
+"""Pieces that wait to be stored from which on the store is slower than who says them."""
+
 _MOST_PENDING: Final = 2000
 """Pieces that may wait to be stored; then whoever says more waits."""
 
@@ -67,6 +70,11 @@ class Journal:
         self._snapshot_at = time.monotonic()
         self._said = asyncio.Event()
         self._writing = asyncio.Lock()
+
+    @property
+    def behind(self) -> bool:
+        """Whether pieces come faster than they are stored; to join them then saves everybody work."""
+        return len(self._pending) >= _BEHIND
 
     async def say(
         self,
