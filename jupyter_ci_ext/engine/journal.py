@@ -156,12 +156,15 @@ class Journal:
         batch = [piece.event for piece in pieces] + events
         first = self._log.last_seq + 1
         try:
-            async with self._store.transaction() as tx:
-                for write in writes:
-                    await write(tx)
-                if batch:
-                    numbered = [(first + n, *event) for n, event in enumerate(batch)]
-                    await tx.events.append(self._log.run_id, numbered)
+            numbered = [(first + n, *event) for n, event in enumerate(batch)]
+            if batch and not writes:
+                await self._store.append_events(self._log.run_id, numbered)
+            else:
+                async with self._store.transaction() as tx:
+                    for write in writes:
+                        await write(tx)
+                    if batch:
+                        await tx.events.append(self._log.run_id, numbered)
         except BaseException:
             self._pending = pieces + self._pending
             raise
