@@ -25,11 +25,12 @@ _REF = "#/components/schemas/{model}"
 
 _ERROR = {
     "type": "object",
-    "description": "What went wrong.",
+    "description": "What every refusal answers.",
     "required": ["error"],
     "properties": {
         "error": {
             "type": "object",
+            "description": "The first thing that is wrong.",
             "required": ["message", "type", "param", "code"],
             "properties": {
                 "message": {"type": "string", "description": "A sentence for people."},

@@ -243,7 +243,7 @@ class Interpreter:
 
     async def _keep(self, file: NewFile) -> Made:
         try:
-            blob = await self._blobs.put(file.path)
+            blob = await self._blobs.adopt(file.path, file.sha256, file.size)
         finally:
             await to_thread.run_sync(_discard, file.path)
         name = os.path.basename(file.name)

@@ -30,7 +30,7 @@ class RunLimits:
     snapshot: float = 0.5
     """Seconds after which half-written messages and steps are stored as far as they are."""
     beat: float = 0.04
-    """Least seconds between two batches of events of one run, so that floods stay cheap."""
+    """Most seconds a batch of a run's events waits after the one before, so that floods stay cheap."""
     memory: int | None = None
     """Memory the code may use, as the model is told; None: it is not told."""
     execution_time: float | None = None

@@ -162,6 +162,7 @@ class Session:
         written = await self.workspace.stage(files)
         if self._kernel is not None:
             await self._kernel.adopt(written)
+            await self.workspace.adopted()
 
     async def execute(self, code: str) -> AsyncGenerator[Output, None]:
         """Run *code*; its outputs as they come, an `ExecutionEnd` last. Read under ``aclosing``.
@@ -286,6 +287,8 @@ class Session:
         connection = self._kernel.connect()
         try:
             await connection.wait_ready(self._start_timeout)
+            # Every kernel may have a user of its own, to whom the files were given.
+            await self.workspace.adopted()
         except BaseException:
             connection.close()
             await self.close()

@@ -102,6 +102,10 @@ class Workspace:
         # Not abandoned when cancelled: a thread that goes on copying could meet the next stage.
         return await to_thread.run_sync(self._stage, list(files))
 
+    async def adopted(self) -> None:
+        """Take note that the files were given to another user, which changes nothing in them."""
+        await to_thread.run_sync(self._adopted)
+
     async def collect(self) -> Collected:
         """Copies of the files that are new or changed since the last call."""
         return await to_thread.run_sync(self._collect)
@@ -198,6 +202,13 @@ class Workspace:
                 _unlink_id(root, file_id, name)
         self._write_record()
         return removed
+
+    def _adopted(self) -> None:
+        with self._root() as root:
+            for path, mark in collect.snapshot(root).files.items():
+                seen = self._seen.get(path)
+                if seen is not None and seen._replace(ctime_ns=mark.ctime_ns) == mark:
+                    self._seen[path] = mark
 
     def _collect(self) -> Collected:
         found = Collected()

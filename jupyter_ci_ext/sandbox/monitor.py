@@ -4,6 +4,9 @@ Resource limits count per process, so four children of 700 MB pass a limit of 1 
 in memory and shared mappings are in no process at all. Only a control group bounds these exactly. Where
 there is none this thread looks several times a second; with one it still counts disk and files, and
 its numbers are what people see.
+
+A workspace outlives its sandboxes, so one may begin with more in it than is allowed. Such a sandbox
+may not add to it, but it is not ended for what it found: else no code could ever delete it.
 """
 
 from __future__ import annotations
@@ -77,6 +80,7 @@ class Monitor(threading.Thread):
         self._wake_read, self._wake_write = os.pipe()
         self._cpu_ticks: dict[int, int] = {}
         self._disk = (0, 0)
+        self._found = Count()
         self._next_walk = 0.0
         self.reason: str | None = None
         self.usage = Usage(
@@ -99,6 +103,7 @@ class Monitor(threading.Thread):
             self.join()
 
     def run(self) -> None:
+        self._found = self._counted(Count())
         last = time.monotonic()
         pause = self._watched.interval
         log_open = True
@@ -184,28 +189,39 @@ class Monitor(threading.Thread):
             return None
         watched = self._watched
         put = watched.put_bytes()
-        count = Count(watched.disk, watched.files, put)
-        for folder in (watched.workspace, *watched.folders):
-            count.add(folder)
+        count = self._counted(Count(watched.disk, watched.files, self._found, put))
         took = time.monotonic() - started
         self._next_walk = started + took * (1 + _WALK_FACTOR)
         self._disk = (max(0, count.size - put), count.files)
         return count.problem()
 
+    def _counted(self, count: Count) -> Count:
+        for folder in (self._watched.workspace, *self._watched.folders):
+            count.add(folder)
+        return count
+
 
 class Count:
     """Adds up folders that hostile code fills: never follows a link, never trusts a name.
 
-    ``put`` bytes may be there beside those of the limit.
+    A limit that is passed by what was *found* at first is moved there. *put* bytes may be there
+    beside those of the limit.
     """
 
-    def __init__(self, size_limit: int = 0, files_limit: int = 0, put: int = 0) -> None:
+    def __init__(
+        self,
+        size_limit: int = 0,
+        files_limit: int = 0,
+        found: Count | None = None,
+        put: int = 0,
+    ) -> None:
         self.size = 0
         self.files = 0
         self.too_deep = False
         self._size_limit = size_limit
         self._put = put
         self._files_limit = files_limit
+        self._found = found
 
     def add(self, folder: Path) -> None:
         """Add what is in ``folder``; stops early once a limit is passed."""
@@ -217,11 +233,13 @@ class Count:
 
     def problem(self) -> str | None:
         """The limit that was passed, as a sentence; None if none was."""
-        if self._size_limit and self.size > self._size_limit + self._put:
+        found = self._found
+        most = self._size_limit + self._put
+        if self._size_limit and self.size > max(most, found.size if found else 0):
             return f"The files the code wrote to /mnt/data take more than {human_size(self._size_limit)}."
-        if self._files_limit and self.files > self._files_limit:
+        if self._files_limit and self.files > max(self._files_limit, found.files if found else 0):
             return f"There are more than {self._files_limit:,} files in /mnt/data."
-        if self.too_deep:
+        if self.too_deep and not (found and found.too_deep):
             return f"The folders in /mnt/data are nested more than {_DEEPEST} deep."
         return None
 

@@ -20,11 +20,15 @@ from jupyter_ci_ext.api.status import StatusReport
 from jupyter_ci_ext.api.urls import rules
 from jupyter_ci_ext.api.workspace import Workspace
 from jupyter_ci_ext.engine.limits import RunLimits
+from jupyter_ci_ext.kernels.pool import Sessions
 from jupyter_ci_ext.services.bundle import Services
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.extension import Limits
+from tests.kernels.fakes import InstantLauncher
+from tests.kernels.plain import pool
 
 from .fakes import NeverStarts, NoKernels, OneModel
+from .world import World
 
 LIMITS = Limits(
     upload_bytes=1000,
@@ -90,3 +94,21 @@ def server(
     router = HandlerRouter(jp_serverapp.web_app, rules(jp_base_url, api, rooms), api.json_bytes)
     Application.add_handlers(jp_serverapp.web_app, ".*$", [(address_pattern(jp_base_url), router)])
     return jp_serverapp
+
+
+@pytest.fixture
+def instant_kernels(jp_asyncio_loop: Any, tmp_path: Path) -> Iterator[Sessions]:
+    """The real pool, over kernels that cost nothing."""
+    sessions = pool(tmp_path, InstantLauncher())
+    yield jp_asyncio_loop.run_until_complete(sessions.__aenter__())
+    jp_asyncio_loop.run_until_complete(sessions.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def world(
+    server: ServerApp, jp_fetch: Any, jp_asyncio_loop: Any, store: Store, data_dir: Path
+) -> World:
+    """Objects of every kind behind the server."""
+    world = World(jp_fetch, store, data_dir)
+    jp_asyncio_loop.run_until_complete(world.begin())
+    return world

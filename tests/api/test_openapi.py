@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from tornado.web import RequestHandler
 
 from jupyter_ci_ext.api.description import DescriptionHandler
@@ -66,6 +68,48 @@ def _schemas(value: Any) -> Iterator[dict[str, Any]]:
             yield from _schemas(item)
 
 
+def test_it_is_openapi() -> None:
+    """Clients in other languages are generated from it."""
+    assert [error.message for error in OpenAPIV31SpecValidator(DESCRIPTION).iter_errors()] == []
+
+
+def test_people_find_words_for_everything() -> None:
+    assert {tag["name"] for tag in DESCRIPTION["tags"]} == {
+        tag for each in _operations() for tag in each["tags"]
+    }
+    for path, verbs in DESCRIPTION["paths"].items():
+        assert [each["name"] for each in verbs["parameters"]] == re.findall(r"{(\w+)}", path)
+        for parameter in verbs["parameters"]:
+            assert parameter["description"], path
+    for operation in _operations():
+        where = operation["operationId"]
+        assert operation["summary"], where
+        for parameter in operation["parameters"]:
+            assert parameter["description"], (where, parameter["name"])
+        assert {"200", "400", "401", "403", "500", "503"} <= set(operation["responses"]), where
+    for name, schema in DESCRIPTION["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert described.get("description") or "$ref" in described, (name, field)
+
+
+def test_addresses_of_version_1_say_so() -> None:
+    path = "/openai/v1/assistants/{assistant_id}/files"
+    (header,) = [
+        each for each in DESCRIPTION["paths"][path]["post"]["parameters"] if each["in"] == "header"
+    ]
+    assert (header["name"], header["required"]) == ("OpenAI-Beta", True)
+    assert header["schema"]["enum"] == ["assistants=v1"]
+
+
+def _operations() -> list[dict[str, Any]]:
+    return [
+        operation
+        for verbs in DESCRIPTION["paths"].values()
+        for verb, operation in verbs.items()
+        if verb != "parameters"
+    ]
+
+
 def test_schemas_are_valid_and_all_there() -> None:
     schemas = DESCRIPTION["components"]["schemas"]
     for schema in (*schemas.values(), *_schemas(DESCRIPTION["paths"])):
@@ -76,12 +120,7 @@ def test_schemas_are_valid_and_all_there() -> None:
 
 
 def test_names_of_operations_are_unique() -> None:
-    ids = [
-        operation["operationId"]
-        for verbs in DESCRIPTION["paths"].values()
-        for verb, operation in verbs.items()
-        if verb != "parameters"
-    ]
+    ids = [operation["operationId"] for operation in _operations()]
     assert len(ids) == len(set(ids))
 
 

@@ -38,6 +38,11 @@ class LiveServer:
         """The base URL of OpenAI's clients."""
         return f"{self.url}/openai/v1"
 
+    @property
+    def database(self) -> Path:
+        """Where its rows are."""
+        return self._directory / "data" / "code-interpreter" / "default" / "state.db"
+
     def __enter__(self) -> LiveServer:
         for name in ("home", "config", "data", "runtime", "root"):
             (self._directory / name).mkdir(exist_ok=True)

@@ -205,6 +205,21 @@ def test_the_same_bytes_written_again_are_no_new_file(
     assert wait(work.collect()) == Collected()
 
 
+def test_files_given_to_another_user_are_not_new(work: Workspace, blob: Any, wait: Wait) -> None:
+    wait(work.stage([blob("file-1", "data.csv")]))
+    for name in ("left.txt", "changed.txt"):
+        (work.path / name).write_text("before")
+    wait(work.collect())
+    (work.path / "changed.txt").write_text("after, not yet collected")
+    for name in ("left.txt", "changed.txt", "data.csv"):
+        before = (work.path / name).stat().st_ctime_ns
+        while (work.path / name).stat().st_ctime_ns == before:
+            os.chown(work.path / name, os.getuid(), os.getgid())
+    work._hashes.clear()  # as in a session that begins
+    wait(work.adopted())
+    assert [file.name for file in wait(work.collect()).files] == ["changed.txt"]
+
+
 def test_what_was_there_before_the_session_is_not_new(slots: Slots, wait: Wait) -> None:
     work = workspace_of(slots)
     (work.path / "old.txt").write_text("old")

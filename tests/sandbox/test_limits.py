@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,6 +207,24 @@ def test_ends_with_a_reason_at_level_2(name: str) -> None:
     assert reason in with_kernel(2, act, **traits)
 
 
+def test_a_session_is_not_ended_for_what_it_found_but_may_not_add_to_it(tmp_path: Path) -> None:
+    require(3)
+    (tmp_path / "old").write_bytes(bytes(60 * MiB))
+
+    async def scenario() -> str | None:
+        async with kernel(tmp_path, minimum_level=3, disk=50 * MiB) as running:
+            while running.provisioner.usage().disk_bytes <= 50 * MiB:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            answer = await running.run("import os; os.unlink('old'); print(os.listdir())")
+            assert answer.text == "[]\n"
+            running.client.execute(
+                "open('new', 'wb').write(bytes(70 << 20))\nimport time; time.sleep(9)"
+            )
+            return await running.ended()
+
+    assert "take more than 50 MiB" in str(asyncio.run(scenario()))
+
+
 def test_folders_in_memory_have_a_size() -> None:
     require(3)
 
@@ -243,8 +262,6 @@ def test_usage_is_measured() -> None:
 
 
 def test_a_session_may_have_less_memory_but_not_more() -> None:
-    from pathlib import Path
-
     from jupyter_ci_ext.sandbox.policy import GiB, Launch, Policy
 
     policy = Policy(memory=GiB)

@@ -175,5 +175,5 @@ def panel(
         assert page.errors == [], "errors in the browser's console"
     finally:
         if request.session.testsfailed > failed_before or sys.exc_info()[0] is not None:
-            page.shot(f"failed-{request.node.name}")
+            page.shot(f"failed-{request.node.name}", whole=True)
         context.close()
