@@ -13,12 +13,13 @@ PANEL_SOURCES := $(shell find labextension/src labextension/style labextension/s
 MODULES := labextension/node_modules/.yarn-state.yml
 LAB_DIR := .cache/lab
 
-.PHONY: help demo lab panel test test-python test-panel test-browser lint format clean
+.PHONY: help demo lab panel test test-python test-panel test-browser bench lint format clean
 
 help:
 	@echo "make demo [FILE=table.csv]  ask the demo model about a table, in the sandbox"
 	@echo "make lab                    JupyterLab with the panel and the demo model"
 	@echo "make test                   every test: Python, TypeScript, browser"
+	@echo "make bench [CASES=cell]     measurements beside what one would use instead, as a table"
 	@echo "make lint                   ruff, mypy, eslint and prettier"
 
 # ---- set-up ----------------------------------------------------------------------------------
@@ -59,6 +60,11 @@ demo: $(VENV)/.data
 lab: panel
 	@mkdir -p $(LAB_DIR)
 	$(BIN)/jupyter lab --ServerApp.root_dir=$(abspath $(LAB_DIR)) $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
+
+# ---- figures ---------------------------------------------------------------------------------
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(CASES)
 
 # ---- checks ----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the extension adds to the start of `jupyter server`: run by hand, prints the ratio.
+"""What the extension adds to the start of `jupyter server`; by hand: ``python -m benchmarks.startup``.
 
 Starts the server many times with the extension on and off in turn, in a fresh environment, and
 measures from the start of the process to the first answer of ``/api``: seconds on the clock, and
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 8
+ROUNDS = 8
 
 
 def start_once(home: Path, enabled: bool) -> tuple[float, float]:
@@ -61,13 +61,13 @@ def start_once(home: Path, enabled: bool) -> tuple[float, float]:
     return took, cpu.user + cpu.system
 
 
-def main() -> None:
+def main(rounds: int) -> None:
     """Measure in turn, so that a busy machine is as unfair to both."""
     measured: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
         for enabled in (True, False):  # warm the caches
             start_once(Path(folder), enabled)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for enabled in (False, True):
                 measured[enabled].append(start_once(Path(folder), enabled))
     for kind, column in (("clock", 0), ("processor", 1)):
@@ -78,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from .engine.limits import RunLimits
     from .engine.supervisor import Supervisor
     from .events import EventBus
-    from .sandbox.policy import Policy
     from .wire.extension import Limits
 
 # Imported together at the first request, on a thread, so that the server goes on serving.
@@ -200,11 +199,12 @@ class CodeInterpreterApp(ExtensionApp):
         models = Models(ModelProvider(parent=self))
         closing.push_async_callback(self._limited, "models", models.close)
         workspaces, kernel_manager = data_dir / "workspaces", self.serverapp.kernel_manager
-        sessions = Sessions(pool, sandbox, kernel_manager, workspaces, self.log)
+        root = Path(self.serverapp.root_dir) if sandbox.workspace_folders else None
+        sessions = Sessions(pool, sandbox, kernel_manager, workspaces, self.log, root=root)
         closing.push_async_callback(self._limited, "sessions", sessions.stop)
         await sessions.start()
         SESSIONS.set_function(lambda: len(sessions.list()))
-        bus, limits = EventBus(), self._run_limits(sandbox.policy())
+        bus, limits = EventBus(), self._run_limits(sandbox)
         supervisor = Supervisor(
             store=store, bus=bus, models=models, sessions=sessions, limits=limits
         )
@@ -262,15 +262,17 @@ class CodeInterpreterApp(ExtensionApp):
             keep_alive=self.keep_alive or None,
         )
 
-    def _run_limits(self, policy: Policy) -> RunLimits:
+    def _run_limits(self, sandbox: Sandbox) -> RunLimits:
         from .engine.limits import RunLimits
 
+        policy = sandbox.policy()
         return RunLimits(
             code_calls=self.max_code_calls,
             expiry=round(self.run_expiry),
             memory=policy.memory or None,
             execution_time=policy.execution_seconds or None,
             disk=policy.disk or None,
+            folders=sandbox.workspace_folders,
         )
 
     def _limits(self, sandbox: Sandbox, pool: SessionPool) -> Limits:

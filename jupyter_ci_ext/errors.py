@@ -5,6 +5,7 @@
     │   └── PayloadTooLarge     a body or file is over its limit                    (413)
     ├── NotFound                no such object, or it belongs to another parent     (404)
     ├── StoreError              the database or the disk cannot serve the request   (503)
+    │   └── DiskFull            there is no space left
     ├── LLMError                the language model's server refused or broke off
     ├── SandboxUnavailable      this host cannot isolate code as the policy demands
     └── SessionLost             the kernel of a session died or was closed
@@ -50,6 +51,10 @@ class NotFound(CodeInterpreterError):
 
 class StoreError(CodeInterpreterError):
     """The database is locked, or the disk is full or unreadable; nothing was half-written."""
+
+
+class DiskFull(StoreError):
+    """No space is left on the disk, or none of the user's share of it."""
 
 
 LLMErrorKind = Literal[

@@ -17,6 +17,7 @@ from contextlib import aclosing
 
 import anyio
 import anyio.lowlevel
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from ..errors import CodeInterpreterError
@@ -79,6 +80,10 @@ class EventStream:
         handler.set_header("Cache-Control", "no-cache")
         handler.set_header("X-Accel-Buffering", "no")
         handler.stamp()
+        connection = handler.request.connection
+        if isinstance(connection, HTTP1Connection):
+            # Else a piece waits until the client has confirmed the one before, up to 40 ms.
+            connection.stream.set_nodelay(True)
         with self._scope:
             async with aclosing(batches), anyio.create_task_group() as group:
                 if self._keep_alive is not None:

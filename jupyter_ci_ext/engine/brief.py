@@ -17,6 +17,7 @@ from jupyter_ci_ext.engine.transcript import (
     has_code_interpreter,
     pictures_wanted,
 )
+from jupyter_ci_ext.kernels.attach import METADATA_KEY
 from jupyter_ci_ext.kernels.names import free_name, safe_name
 from jupyter_ci_ext.kernels.workspace import StagedFile
 from jupyter_ci_ext.llm.base import LLM, FileNote, ImagePart, Turn
@@ -51,6 +52,8 @@ class Brief:
     """The names under which the model is told of ``files``, by id."""
     made: Sequence[StoredFile]
     """What code of the thread wrote before, oldest first."""
+    folder: str
+    """The user's folder that the code may read, below the server's root; empty for none."""
     earlier_code: bool
     """Whether code ran on the thread before, whose variables the model may count on."""
 
@@ -63,6 +66,8 @@ async def read_brief(
     messages = (await store.messages.page(limits.history, "desc", thread_id=thread_id)).data[::-1]
     runs = (await store.runs.page(_RUNS, "desc", thread_id=thread_id)).data[::-1]
     steps = {each.id: (await store.steps.page(_STEPS, "asc", run_id=each.id)).data for each in runs}
+    thread = await store.threads.get(thread_id)
+    folder = (thread.metadata.get(METADATA_KEY) or "") if thread and limits.folders else ""
     uploads = await _uploads(store, run, messages)
     names = staged_names(uploads)
     shown = {id for each in steps.values() for step in each for id in _shown(step)}
@@ -87,6 +92,7 @@ async def read_brief(
             ),
             limits,
             await to_thread.run_sync(installed),
+            folder,
         )
     turn = first_turn(
         run, background, model=model, environment=environment, told=limits.told_characters
@@ -100,6 +106,7 @@ async def read_brief(
         ],
         names=names,
         made=made,
+        folder=folder,
         earlier_code=any(_codes(step) for each in steps.values() for step in each),
     )
 

@@ -27,6 +27,9 @@ from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, Output, Str
 ERROR_MIME: Final = "application/vnd.jupyter.error"
 """MIME type of a traceback in colour: ename, evalue, traceback, as nbformat's error output."""
 
+STDOUT_MIME: Final = "application/vnd.jupyter.stdout"
+"""MIME type of printed text with its terminal colours, as Jupyter's own renderer has it."""
+
 MOST_OUTPUTS: Final = 200
 MOST_PICTURES: Final = 50
 
@@ -65,12 +68,15 @@ class Cell:
         self._pictures = 0
         self._dropped_pictures = 0
         self._rich: list[Rich] = []  # numbered at the end
+        # Of a logs output, its text as printed; None where it was cut or is too long to send twice.
+        self._coloured: dict[int, list[str] | None] = {}
+        self._coloured_size = 0
         self._updatable: dict[str, DisplayData] = {}
 
     def feed(self, output: Output) -> list[Logs | Shown]:
         """What is to be shown at once because of *output*."""
         if isinstance(output, StreamText):
-            return self._print(plain(output.text))
+            return self._print(plain(output.text), output.text)
         if isinstance(output, ErrorOutput):
             return self._error(output)
         if isinstance(output, DisplayData):
@@ -93,6 +99,11 @@ class Cell:
             note += f"\n[{self._dropped_pictures} more pictures left out]\n"
         if note:
             left.append(Logs(self._text_output(), note))
+            self._coloured[self._text_output()] = None
+        for index, kept in self._coloured.items():
+            printed = "".join(kept or ())
+            if "\x1b[" in printed:
+                self._rich.append(Rich(-1, index, {STDOUT_MIME: printed}, {}))
         for rich in self._rich:
             left.append(replace(rich, index=self._next()))
         return left
@@ -103,13 +114,28 @@ class Cell:
 
     # ---- text --------------------------------------------------------------------------------
 
-    def _print(self, text: str) -> list[Logs | Shown]:
+    def _print(self, text: str, printed: str = "") -> list[Logs | Shown]:
+        """Show *text*; *printed* is the same with its colours, where it may have some."""
         text = well_formed(text)
         now, later = text[: self._room], text[self._room :]
         self._room -= len(now)
         if later:
             self._keep_tail(later)
-        return [Logs(self._text_output(), now)] if now else []
+        if not now:
+            return []
+        index = self._text_output()
+        self._keep_colours(index, "" if later else well_formed(printed or text))
+        return [Logs(index, now)]
+
+    def _keep_colours(self, index: int, printed: str) -> None:
+        self._coloured_size += len(printed)
+        kept = self._coloured.setdefault(index, [])
+        if kept is None:
+            return
+        if printed and self._coloured_size <= self._rich_limit:
+            kept.append(printed)
+        else:
+            self._coloured[index] = None
 
     def _keep_tail(self, text: str) -> None:
         self._tail.append(text)

@@ -25,7 +25,11 @@ do not save them just to show them, and do not embed them in your answer.
 - When code fails you see its traceback: repair the code and run it again.
 - To give the user a file, write it to /mnt/data and link it in your answer as \
 [its name](sandbox:/mnt/data/its-name), with blanks written as %20. Only such links can be opened.
-{files}"""
+{files}{folder}"""
+
+FOLDER: Final = """
+## The user's folder {name}
+It is at /mnt/workspace, to be read only: list it with Python. It may be large; read what you need."""
 
 FILES: Final = """\
 ## Files in /mnt/data
@@ -72,8 +76,12 @@ def describe(
     made: Sequence[tuple[str, int]],
     limits: RunLimits,
     packages: Sequence[str],
+    folder: str = "",
 ) -> str:
-    """The text for a model; *files* are the user's, *made* name and size of what code wrote."""
+    """The text for a model; *files* are the user's, *made* name and size of what code wrote.
+
+    *folder* is the name of one of the user's that is attached, empty for none.
+    """
     lines = [_line(file) for file in files[:MOST_FILES]]
     if len(files) > MOST_FILES:
         lines.append(f"- and {len(files) - MOST_FILES} more: list /mnt/data")
@@ -88,6 +96,7 @@ def describe(
         limits=_limits(limits),
         packages=", ".join(packages) or "the standard library only",
         files=text,
+        folder=FOLDER.format(name=_literal(folder)) if folder else "",
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Protocol
 from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.cells import Cell, Shown
 from jupyter_ci_ext.engine.limits import RunLimits
-from jupyter_ci_ext.engine.paths import into_code, out_of_output
+from jupyter_ci_ext.engine.paths import FAMILIAR, into_code, out_of_output
 from jupyter_ci_ext.engine.results import FRESH, result_text
 from jupyter_ci_ext.engine.stop import Stop, attend, either
 from jupyter_ci_ext.engine.values import (
@@ -29,6 +29,7 @@ from jupyter_ci_ext.engine.values import (
     Rich,
 )
 from jupyter_ci_ext.errors import SessionLost
+from jupyter_ci_ext.kernels.attach import INSIDE
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output
 from jupyter_ci_ext.kernels.workspace import Collected, NewFile, StagedFile
 from jupyter_ci_ext.llm.base import CodeCall, ImagePart
@@ -55,6 +56,8 @@ class CodeSession(Protocol):
     def names(self) -> dict[str, str]: ...
     @property
     def data_path(self) -> str: ...
+    @property
+    def folder_path(self) -> str: ...
     async def stage(self, files: Sequence[StagedFile]) -> None: ...
     def execute(self, code: str) -> AsyncIterator[Output]: ...
     async def interrupt(self) -> None: ...
@@ -65,14 +68,14 @@ class CodeSession(Protocol):
 class SessionSource(Protocol):
     """What the engine uses of `jupyter_ci_ext.kernels.pool.Sessions`."""
 
-    def use(self, key: str) -> AbstractAsyncContextManager[Any]: ...
+    def use(self, key: str, *, folder: str = "") -> AbstractAsyncContextManager[Any]: ...
 
 
 class Interpreter:
     """Runs code for one stretch of a run; `close` gives the session back.
 
     *names* are those that the model was told of *files*, by id. *earlier* says whether code ran on
-    the thread before, whose variables the model may count on. *number* is the number of the first
+    the thread before, whose variables the model may count on. *folder* is attached to it. *number* is the number of the first
     execution, from which pictures take their names.
     """
 
@@ -87,6 +90,7 @@ class Interpreter:
         files: Sequence[StagedFile] = (),
         names: Mapping[str, str] | None = None,
         earlier: bool = False,
+        folder: str = "",
         number: int = 1,
     ) -> None:
         self._sessions = sessions
@@ -97,6 +101,7 @@ class Interpreter:
         self._files = files
         self._told_names = dict(names or {})
         self._earlier = earlier
+        self._folder = folder
         self._number = number
         self._held = AsyncExitStack()
         self._session: CodeSession | None = None
@@ -118,15 +123,17 @@ class Interpreter:
         try:
             session = await self._take(notes)
             if session is not None and not self._stop.asked:
-                path = session.data_path
-                source = into_code(call.source, path)
+                paths = {FAMILIAR: session.data_path}
+                if session.folder_path:
+                    paths[INSIDE] = session.folder_path
+                source = into_code(call.source, paths)
                 outputs = attend(session.execute(source), self._stop, session.interrupt)
                 async with aclosing(outputs):
                     async for output in outputs:
                         if isinstance(output, ExecutionEnd):
                             end = output
                             break
-                        for now in cell.feed(out_of_output(output, path)):
+                        for now in cell.feed(out_of_output(output, paths)):
                             value = await self._value(now, number, pictures, images)
                             pictures += isinstance(value, Picture)
                             if isinstance(value, Logs):
@@ -199,7 +206,7 @@ class Interpreter:
     async def _take(self, notes: list[str]) -> CodeSession | None:
         """The session with the user's files in it, or None when a stop came first."""
         if self._session is None:
-            use = self._sessions.use(self._key)
+            use = self._sessions.use(self._key, folder=self._folder)
             session: CodeSession | None = await either(
                 self._held.enter_async_context(use), self._stop
             )
@@ -236,7 +243,7 @@ class Interpreter:
 
     async def _keep(self, file: NewFile) -> Made:
         try:
-            blob = await self._blobs.put(file.path)
+            blob = await self._blobs.adopt(file.path, file.sha256, file.size)
         finally:
             await to_thread.run_sync(_discard, file.path)
         name = os.path.basename(file.name)

@@ -30,12 +30,14 @@ class RunLimits:
     snapshot: float = 0.5
     """Seconds after which half-written messages and steps are stored as far as they are."""
     beat: float = 0.04
-    """Least seconds between two batches of events of one run, so that floods stay cheap."""
+    """Most seconds a batch of a run's events waits after the one before, so that floods stay cheap."""
     memory: int | None = None
     """Memory the code may use, as the model is told; None: it is not told."""
     execution_time: float | None = None
     """Seconds one execution may take, as the model is told."""
     disk: int | None = None
     """Bytes the code may write to ``/mnt/data``, as the model is told."""
+    folders: bool = False
+    """Whether a thread's metadata may name a folder of the user's for its code to read."""
     network: bool = False
     """Whether the code can reach a network, as the model is told."""

@@ -193,6 +193,7 @@ class LiveRun:
                 files=brief.files,
                 names=brief.names,
                 earlier=brief.earlier_code,
+                folder=brief.folder,
                 number=brief.spent.code_calls + 1,
             )
             self._shelf.stand_by(interpreter, brief.made)

@@ -82,7 +82,7 @@ class MessageWriter:
         if message is None:
             return None
         for piece in self._scanner.close():
-            await self._said(message, message.text(piece.text))
+            await self._plain(message, piece.text)
         return break_off_message(message.now(), reason, self._ledger.now())
 
     async def _opened(self) -> OpenMessage:
@@ -118,11 +118,24 @@ class MessageWriter:
     async def _text(self, message: OpenMessage, pieces: Sequence[Plain | Stretch]) -> None:
         for piece in pieces:
             if isinstance(piece, Plain):
-                await self._said(message, message.text(piece.text))
+                await self._plain(message, piece.text)
                 continue
             for part in await resolve(piece.text, self._find):
-                file_id = None if isinstance(part, Plain) else part.file_id
-                await self._said(message, message.text(part.text, file_id))
+                if isinstance(part, Plain):
+                    await self._plain(message, part.text)
+                else:
+                    await self._said(message, message.link(part.text, part.file_id))
+
+    async def _plain(self, message: OpenMessage, text: str) -> None:
+        """Text without a link; of a model faster than the store, several pieces become one."""
+        delta, journal = message.text(text), self._ledger.journal
+        await journal.say(
+            f"{MESSAGE}.delta",
+            text,
+            lambda text: dump(delta(text)),
+            join=("text", message.id) if journal.behind else None,
+            half=(message.id, lambda: update(message.now())),
+        )
 
     async def _said(self, message: OpenMessage, delta: MessageDelta) -> None:
         await self._ledger.journal.say(

@@ -7,7 +7,7 @@ is what is stored, by construction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jupyter_ci_ext.engine.values import CodeResult
 from jupyter_ci_ext.wire.content import (
@@ -197,24 +197,29 @@ class OpenMessage:
             for index, file_id in enumerate(self._pictures)
         ]
 
-    def text(self, text: str, file_id: str | None = None) -> MessageDelta:
-        """More text; with *file_id* a link to that file. Says the delta for it."""
-        first = not self._text
-        piece: dict[str, object] = {"value": text}
-        if file_id is not None:
-            annotation = FilePathAnnotation(
-                text=text,
-                start_index=self._length,
-                end_index=self._length + len(text),
-                file_path=FilePath(file_id=file_id),
-            )
-            fields = {name: getattr(annotation, name) for name in type(annotation).model_fields}
-            piece["annotations"] = [FilePathDelta(index=len(self._annotations), **fields)]
-            self._annotations.append(annotation)
-        elif first:
-            piece["annotations"] = []
+    def text(self, text: str) -> Callable[[str], MessageDelta]:
+        """More text; what comes is the delta for it, or for more that follows it at once."""
+        piece: dict[str, object] = {} if self._text else {"annotations": []}
         self._text.append(text)
         self._length += len(text)
+        return lambda text: self._text_delta({"value": text, **piece})
+
+    def link(self, text: str, file_id: str) -> MessageDelta:
+        """More text that is a link to a file; says the delta for it."""
+        annotation = FilePathAnnotation(
+            text=text,
+            start_index=self._length,
+            end_index=self._length + len(text),
+            file_path=FilePath(file_id=file_id),
+        )
+        fields = {name: getattr(annotation, name) for name in type(annotation).model_fields}
+        delta = FilePathDelta(index=len(self._annotations), **fields)
+        self._annotations.append(annotation)
+        self._text.append(text)
+        self._length += len(text)
+        return self._text_delta({"value": text, "annotations": [delta]})
+
+    def _text_delta(self, piece: dict[str, object]) -> MessageDelta:
         part = TextDelta(index=len(self._pictures), text=TextPiece.model_validate(piece))
         return message_delta(self._message.id, part)
 

@@ -55,12 +55,7 @@ class Supervisor:
         if self._started:
             return
         self._started = True
-        for owner in await self._store.dead_instances():
-            for run in await self._store.runs.unfinished(owner):
-                waiting = await recover(self._store, run.id, owner, unix_now())
-                if waiting is not None:
-                    await self._resume(waiting)
-            await self._store.forget_instance(owner)
+        await self._clear_up()
 
     async def stop(self) -> None:
         """Stop all runs: those at work fail with a word on why, those that wait for outputs stay.
@@ -111,9 +106,29 @@ class Supervisor:
         live = await self._find(thread_id, run_id, refused)
         return await live.submit(outputs)
 
+    async def look_after(self, run: Run) -> Run:
+        """*run* as it is stored, or what becomes of it because the server at work on it has died.
+
+        Servers that share a data directory come and go; this one may live on for weeks.
+        """
+        if is_over(run) or run.id in self._live or not self._started or self._stopping:
+            return run
+        if await self._store.runs.get_owner(run.id) not in await self._store.dead_instances():
+            return run
+        await self._clear_up()
+        return await self._store.runs.get(run.id) or run
+
     def log(self, run_id: str) -> RunLog | None:
         """The events of a live run; None when the store has them all."""
         return self._bus.get(run_id)
+
+    async def _clear_up(self) -> None:
+        for owner in await self._store.dead_instances():
+            for run in await self._store.runs.unfinished(owner):
+                waiting = await recover(self._store, run.id, owner, unix_now())
+                if waiting is not None:
+                    await self._resume(waiting)
+            await self._store.forget_instance(owner)
 
     async def _resume(self, run: Run) -> None:
         """Wait again for outputs of functions, with all events the run has had."""

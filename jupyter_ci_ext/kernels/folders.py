@@ -7,7 +7,6 @@ functions here block and are called in threads.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +16,7 @@ from typing import BinaryIO
 
 from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import PayloadTooLarge
-from jupyter_ci_ext.kernels import collect
-from jupyter_ci_ext.kernels.names import safe_name
+from jupyter_ci_ext.kernels import collect, record
 from jupyter_ci_ext.kernels.slots import Slots
 from jupyter_ci_ext.sandbox.monitor import Count
 from jupyter_ci_ext.sandbox.policy import human_size
@@ -51,15 +49,6 @@ def opened_root(path: Path) -> Iterator[int]:
         yield root
     finally:
         os.close(root)
-
-
-def read_record(path: Path) -> dict[str, str]:
-    """File id → name of the files that were staged, as written down in a workspace's record."""
-    with suppress(OSError, ValueError):
-        record = json.loads(path.read_text("utf-8"))
-        if isinstance(record, dict):
-            return {str(file_id): safe_name(str(name)) for file_id, name in record.items()}
-    return {}
 
 
 def open_file(path: Path, name: str) -> BinaryIO | None:
@@ -107,7 +96,7 @@ class Folders:
         slot = self._slots.find(key)
         if slot is None:
             return []
-        staged = {name: file_id for file_id, name in read_record(slot.record).items()}
+        staged = {entry.name: file_id for file_id, entry in record.read(slot.record).items()}
         try:
             with opened_root(slot.data) as root:
                 found = collect.snapshot(root).files

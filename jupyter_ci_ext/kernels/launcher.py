@@ -127,24 +127,21 @@ class Launcher:
         self._manager = manager
         self._kernel_name = kernel_name
 
-    async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
-        """A new kernel whose /mnt/data is *workspace*; *memory* in bytes lowers the policy's limit.
+    async def start(self, launch: Launch) -> Kernel:
+        """A new kernel in a sandbox as *launch* says.
 
         Raises `SandboxUnavailable`. A start that was begun is brought to its end even when it is
         cancelled, so that no kernel is left that nobody knows of.
         """
         with anyio.CancelScope(shield=True):
-            kernel = await self._start(workspace, memory)
+            kernel = await self._start(launch)
         return kernel  # noqa: RET504 (mypy takes a scope for one that may swallow errors)
 
-    async def _start(self, workspace: Path, memory: int | None) -> Kernel:
+    async def _start(self, launch: Launch) -> Kernel:
         await self._check_kernelspec()
         try:
             kernel_id = await ensure_async(
-                self._manager.start_kernel(
-                    kernel_name=self._kernel_name,
-                    sandbox=Launch(workspace=workspace, memory=memory),
-                )
+                self._manager.start_kernel(kernel_name=self._kernel_name, sandbox=launch)
             )
         except CodeInterpreterError:
             raise

@@ -16,17 +16,19 @@ from typing import Any
 import anyio
 
 from jupyter_ci_ext import to_thread
-from jupyter_ci_ext.errors import SessionLost
+from jupyter_ci_ext.errors import SandboxUnavailable, SessionLost
+from jupyter_ci_ext.kernels.attach import INSIDE, Attached, place, resolve
 from jupyter_ci_ext.kernels.config import SessionPool
 from jupyter_ci_ext.kernels.folders import Folders, check_room
 from jupyter_ci_ext.kernels.jobs import Jobs
-from jupyter_ci_ext.kernels.launcher import Launcher
+from jupyter_ci_ext.kernels.launcher import Kernel, Launcher
 from jupyter_ci_ext.kernels.limits import SessionLimits
 from jupyter_ci_ext.kernels.session import Lifetime, Session, SessionInfo
 from jupyter_ci_ext.kernels.slots import Slot, Slots
 from jupyter_ci_ext.kernels.spares import Spares
 from jupyter_ci_ext.kernels.workspace import StagedFile, Workspace
 from jupyter_ci_ext.sandbox.config import Sandbox
+from jupyter_ci_ext.sandbox.policy import Launch
 
 STOPPED = "The server is stopping, so no code runs any more."
 
@@ -47,6 +49,7 @@ class _Entry:
     session: Session | None = None
     slot: Slot | None = None
     limits: SessionLimits = field(default_factory=SessionLimits)
+    folder: str = ""
 
     @property
     def settled(self) -> bool:
@@ -70,10 +73,12 @@ class Sessions:
         log: logging.Logger,
         *,
         launcher: Launcher | None = None,
+        root: Path | None = None,
     ) -> None:
         self._config = config
         self._policy = sandbox.policy()
         self._launcher = launcher or Launcher(kernel_manager, config.kernel_name)
+        self._root = root  # of the folders that may be attached
         self._slots = Slots(workspaces)
         self.folders = Folders(self._slots)
         """The workspaces, for looking only."""
@@ -83,7 +88,7 @@ class Sessions:
         """What a session may take at most."""
         self._spares = Spares(
             self._slots,
-            self._launcher.start,
+            self._launch,
             self._jobs,
             changed=self._changed.set,
             count=config.warm_spares,
@@ -116,17 +121,24 @@ class Sessions:
     # ---- use -----------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def use(self, key: str, limits: SessionLimits | None = None) -> AsyncIterator[Session]:
+    async def use(
+        self, key: str, limits: SessionLimits | None = None, folder: str = ""
+    ) -> AsyncIterator[Session]:
         """The session of *key*, started if need be, for this user alone until the block is left.
 
         *limits* are those of a session that is started, as far as they are tighter than the pool's.
+        *folder* is attached to it, a path below the server's root; one that runs with another folder
+        is ended first.
 
         Waits while somebody else uses it, and in a queue while all sessions there may be are in
         use. Raises `SandboxUnavailable` or `SessionLost`. What still runs when the block is left
         is interrupted.
         """
         async with self._turn(key) as entry:
+            if folder != entry.folder and entry.session is not None:
+                await self._end(entry)
             if entry.session is None:
+                entry.folder = folder
                 entry.limits = self.limits if limits is None else limits.within(self.limits)
             yield await self._prepare(entry)
 
@@ -286,7 +298,7 @@ class Sessions:
 
     async def _open(self, entry: _Entry) -> Session:
         # A spare has the pool's own limit of memory, and keeps it.
-        usual = entry.limits.memory == self.limits.memory
+        usual = entry.limits.memory == self.limits.memory and not entry.folder
         spare = await self._spares.claim() if usual else None
         try:
             if spare is None:
@@ -310,6 +322,27 @@ class Sessions:
                 await self._end(entry)
             raise
 
+    async def _launch(self, slot: Slot, memory: int | None = None, folder: str = "") -> Kernel:
+        attached = await self._resolve(folder)  # anew at every start: what is hidden may change
+        launch = Launch(
+            workspace=slot.data,
+            memory=memory,
+            read_only={INSIDE: attached.path} if attached else {},
+            hidden=attached.hidden if attached else (),
+            put_bytes=lambda: slot.put_bytes,
+        )
+        return await self._launcher.start(launch)
+
+    async def _resolve(self, folder: str) -> Attached | None:
+        if not folder:
+            return None
+        if self._root is None:
+            raise SandboxUnavailable(
+                "Folders cannot be attached here: whoever runs this server has not allowed it "
+                "(c.Sandbox.workspace_folders)."
+            )
+        return await to_thread.run_sync(resolve, self._root, folder)
+
     def _make_workspace(self, slot: Slot) -> Workspace:
         return Workspace(
             slot,
@@ -319,14 +352,15 @@ class Sessions:
         )
 
     def _make_session(self, entry: _Entry, slot: Slot) -> Session:
-        limits = entry.limits
+        limits, folder = entry.limits, entry.folder
         entry.session = Session(
             entry.key,
             self._make_workspace(slot),
-            lambda: self._launcher.start(slot.data, limits.memory or None),
+            lambda: self._launch(slot, limits.memory or None, folder),
             jobs=self._jobs,
             policy=self._policy,
             lifetime=Lifetime(self._config.max_life, limits.idle_timeout),
+            folder=place(self._root, folder) if self._root and folder else None,
             start_timeout=self._config.start_timeout,
             display_limit=self._config.max_display_bytes,
         )

@@ -13,10 +13,12 @@ import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from jupyter_ci_ext.errors import CodeInterpreterError, SessionLost
 from jupyter_ci_ext.ids import new_id
+from jupyter_ci_ext.kernels.attach import INSIDE
 from jupyter_ci_ext.kernels.buffer import OutputBuffer
 from jupyter_ci_ext.kernels.connection import Connection, Request
 from jupyter_ci_ext.kernels.jobs import Jobs
@@ -30,6 +32,7 @@ State = Literal["starting", "idle", "busy", "lost"]
 
 KEPT = "Variables are kept."
 LOST = "Variables are lost; files in /mnt/data are kept."
+LEFT = "The code ended its session with exit() or quit()."
 UNHEEDED = "It did not react to being interrupted, so its session was ended."
 STOPPING = "The server is stopping."
 
@@ -95,6 +98,7 @@ class Session:
         jobs: Jobs,
         policy: Policy,
         lifetime: Lifetime,
+        folder: Path | None = None,
         start_timeout: float,
         display_limit: int,
     ) -> None:
@@ -107,6 +111,7 @@ class Session:
         self._jobs = jobs
         self._policy = policy
         self._lifetime = lifetime
+        self._folder = folder
         self._start_timeout = start_timeout
         self._display_limit = display_limit
         self._kernel: Kernel | None = None
@@ -130,6 +135,13 @@ class Session:
         return self._kernel.data_path if self._kernel else "/mnt/data"
 
     @property
+    def folder_path(self) -> str:
+        """Where the code finds the folder that is attached; empty if none is."""
+        if self._folder is None:
+            return ""
+        return INSIDE if self.data_path == "/mnt/data" else str(self._folder)
+
+    @property
     def info(self) -> SessionInfo:
         """The session as it stands now."""
         expires = self.expires_at
@@ -151,6 +163,7 @@ class Session:
         written = await self.workspace.stage(files)
         if self._kernel is not None:
             await self._kernel.adopt(written)
+            await self.workspace.adopted()
 
     async def execute(self, code: str) -> AsyncGenerator[Output, None]:
         """Run *code*; its outputs as they come, an `ExecutionEnd` last. Read under ``aclosing``.
@@ -275,6 +288,8 @@ class Session:
         connection = self._kernel.connect()
         try:
             await connection.wait_ready(self._start_timeout)
+            # Every kernel may have a user of its own, to whom the files were given.
+            await self.workspace.adopted()
         except BaseException:
             connection.close()
             await self.close()
@@ -344,6 +359,9 @@ class Session:
                 await self._interrupt(execution, "timeout")
             elif now >= execution.interrupt_at:
                 await self._interrupt(execution, execution.cause or "interrupted")
+        if _leaves(request.reply):
+            await self.close()
+            return ExecutionEnd("lost", f"{LEFT} {LOST}", kept=False)
         return self._finished(execution, request)
 
     async def _interrupt(
@@ -371,3 +389,12 @@ class Session:
             limit = self._policy.execution_seconds
             what = f"The code ran longer than the limit of {limit:g} seconds and was stopped."
         return ExecutionEnd(cause, f"{what} {KEPT if kept else f'{UNHEEDED} {LOST}'}", kept=kept)
+
+
+def _leaves(reply: dict[str, Any] | None) -> bool:
+    """Whether the kernel will go by itself a moment after this reply: IPython's ``exit``."""
+    payload = (reply or {}).get("payload")
+    return isinstance(payload, list) and any(
+        isinstance(item, dict) and item.get("source") == "ask_exit" and not item.get("keepkernel")
+        for item in payload
+    )

@@ -6,7 +6,7 @@ lives, and a symbolic link of ours says which one is a thread's:
 
     workspaces/thread_abc -> slots/5f0c…      the thread's slot
     workspaces/slots/5f0c…/data/              what the code sees as /mnt/data
-    workspaces/slots/5f0c…/staged.json        which file id lies under which name
+    workspaces/slots/5f0c…/staged.json        which files the server put there, under which names
     workspaces/slots/5f0c…/merge              present while files of an older slot are moved in
     workspaces/slots/5f0c…/lock               locked by the process that uses the slot
 
@@ -30,6 +30,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jupyter_ci_ext.errors import SandboxUnavailable
+from jupyter_ci_ext.kernels import record
 
 INCOMING_SECONDS = 86_400
 """Age at which a copy that nobody took is removed; copies are taken as soon as they are made."""
@@ -44,6 +45,8 @@ class Slot:
         self.path = path
         self.data = path / "data"
         self.record = path / "staged.json"
+        self.put_bytes = record.taken(record.read(self.record))
+        """Bytes the server itself has put into ``data``; kept up to date by the workspace."""
         self._lock = lock
 
     def release(self) -> None:
@@ -187,6 +190,8 @@ class Slots:
         if old is None:
             return
         if old.is_dir() and old != slot.path:
+            # before the files are there: the kernel of a spare is watched already
+            slot.put_bytes = max(slot.put_bytes, Slot(old).put_bytes)
             slot.data.mkdir(mode=0o700, exist_ok=True)
             if (old / "data").is_dir():
                 _move_entries(old / "data", slot.data)

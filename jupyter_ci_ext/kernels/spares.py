@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 
@@ -51,7 +50,7 @@ class Spares:
     def __init__(
         self,
         slots: Slots,
-        start: Callable[[Path], Awaitable[Kernel]],
+        start: Callable[[Slot], Awaitable[Kernel]],
         jobs: Jobs,
         *,
         changed: Callable[[], None],
@@ -113,7 +112,7 @@ class Spares:
         kernel: Kernel | None = None
         connection: Connection | None = None
         try:
-            kernel = await self._start(slot.data)
+            kernel = await self._start(slot)
             connection = kernel.connect()
             await connection.wait_ready(self._start_timeout)
             await self._import(connection)

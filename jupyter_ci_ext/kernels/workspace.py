@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import stat
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import BinaryIO
 
 from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import StoreError
-from jupyter_ci_ext.kernels import collect, folders
+from jupyter_ci_ext.kernels import collect, folders, record
 from jupyter_ci_ext.kernels.names import free_name, printable, safe_name
 from jupyter_ci_ext.kernels.slots import Slot
 
@@ -77,7 +76,8 @@ class Workspace:
         """The folder on the host. What is in it is hostile: open nothing there by path."""
         self.names: dict[str, str] = {}
         """File id → name below /mnt/data, of the files staged so far."""
-        self._record = slot.record
+        self._slot = slot
+        self._sizes: dict[str, int] = {}
         self._incoming = incoming
         self._max_new_files = max_new_files
         self._max_file_size = max_file_size
@@ -93,13 +93,18 @@ class Workspace:
         """Put *files* where the code finds them, by id and by name; returns the paths written.
 
         A file that is there stays as it is, even if code has changed it; one that was deleted
-        comes back. Nothing else of that name is overwritten. Raises `StoreError` when the disk
+        comes back. Nothing else of that name is overwritten. One whose bytes are gone, because it
+        was deleted meanwhile, is left out. Raises `StoreError` when the disk
         is full; what was staged until then is there.
         """
         if not files:
             return []
         # Not abandoned when cancelled: a thread that goes on copying could meet the next stage.
         return await to_thread.run_sync(self._stage, list(files))
+
+    async def adopted(self) -> None:
+        """Take note that the files were given to another user, which changes nothing in them."""
+        await to_thread.run_sync(self._adopted)
 
     async def collect(self) -> Collected:
         """Copies of the files that are new or changed since the last call."""
@@ -125,7 +130,8 @@ class Workspace:
         return folders.opened_root(self.path)
 
     def _load(self) -> None:
-        self.names.update(folders.read_record(self._record))
+        for file_id, entry in record.read(self._slot.record).items():
+            self.names[file_id], self._sizes[file_id] = entry.name, entry.size
         with self._root() as root:
             self._seen = collect.snapshot(root).files
 
@@ -137,8 +143,16 @@ class Workspace:
                 for file in files:
                     self._sources[file.id] = file.path
                     name = self.names.get(file.id)
+                    # Before it is there, so that it is never taken for something code wrote.
+                    self._sizes[file.id] = file.size
+                    self._slot.put_bytes = record.taken(self._entries(self._sizes))
                     if name is None or not there.is_file(name):
-                        name = self._put(root, file, name or safe_name(file.name), there)
+                        try:
+                            name = self._put(root, file, name or safe_name(file.name), there)
+                        except FileNotFoundError:
+                            if file.path.exists():
+                                raise
+                            continue  # deleted since somebody asked for it to be staged
                         written.append(self.path / name)
                     _link_id(root, file.id, name)
             except OSError as error:
@@ -172,9 +186,13 @@ class Workspace:
         return name
 
     def _write_record(self) -> None:
-        fresh = self._record.with_suffix(".new")
-        fresh.write_text(json.dumps(self.names), "utf-8")
-        fresh.replace(self._record)
+        entries = self._entries(self.names)
+        self._slot.put_bytes = record.taken(entries)
+        record.write(self._slot.record, entries)
+
+    def _entries(self, ids: Iterable[str]) -> dict[str, record.Entry]:
+        names, sizes = self.names, self._sizes
+        return {id: record.Entry(names.get(id, ""), sizes.get(id, 0)) for id in ids}
 
     def _remove(self, name: str) -> bool:
         with self._root() as root:
@@ -184,6 +202,13 @@ class Workspace:
                 _unlink_id(root, file_id, name)
         self._write_record()
         return removed
+
+    def _adopted(self) -> None:
+        with self._root() as root:
+            for path, mark in collect.snapshot(root).files.items():
+                seen = self._seen.get(path)
+                if seen is not None and seen._replace(ctime_ns=mark.ctime_ns) == mark:
+                    self._seen[path] = mark
 
     def _collect(self) -> Collected:
         found = Collected()

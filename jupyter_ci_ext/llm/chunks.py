@@ -87,17 +87,17 @@ class ChunkReader:
         """Whether the server has said why the answer ends."""
         return self._finish is not None or (self._fence is not None and self._fence.over)
 
-    def feed(self, chunk: Any) -> list[Delta]:
-        """The deltas of one chunk."""
-        usage = getattr(chunk, "usage", None)
+    def feed(self, chunk: object) -> list[Delta]:
+        """The deltas of one chunk, as its JSON was."""
+        usage = _of(chunk, "usage")
         if usage is not None:
             self._usage = _usage(usage)
         out: list[Delta] = []
-        for choice in getattr(chunk, "choices", None) or ():
-            delta = getattr(choice, "delta", None)
+        for choice in _of(chunk, "choices") or ():
+            delta = _of(choice, "delta")
             if delta is not None:
                 self._delta(delta, out)
-            finish = getattr(choice, "finish_reason", None)
+            finish = _of(choice, "finish_reason")
             if finish:
                 self._finish = str(finish)
         return out
@@ -122,17 +122,17 @@ class ChunkReader:
     # ---- text ---------------------------------------------------------------------------------
 
     def _delta(self, delta: Any, out: list[Delta]) -> None:
-        content = getattr(delta, "content", None)
+        content = _of(delta, "content")
         if isinstance(content, str) and content:
             text = self._thoughtless.feed(self._pairs.feed(content))
             if self._fence is not None:
                 out += self._number(self._fence.feed(text))
             elif text := self._inline.feed(text):
                 out.append(TextDelta(text))
-        refusal = getattr(delta, "refusal", None)
+        refusal = _of(delta, "refusal")
         if isinstance(refusal, str) and refusal:
             out.append(RefusalDelta(refusal))
-        for piece in getattr(delta, "tool_calls", None) or ():
+        for piece in _of(delta, "tool_calls") or ():
             self._call_piece(piece, out)
 
     def _number(self, deltas: list[Delta]) -> list[Delta]:
@@ -157,12 +157,12 @@ class ChunkReader:
     # ---- tool calls ---------------------------------------------------------------------------
 
     def _call_piece(self, piece: Any, out: list[Delta]) -> None:
-        function = getattr(piece, "function", None)
-        name = getattr(function, "name", None) or ""
-        call = self._call_of(getattr(piece, "index", None), getattr(piece, "id", None), name)
+        function = _of(piece, "function")
+        name = _of(function, "name") or ""
+        call = self._call_of(_of(piece, "index"), _of(piece, "id"), name)
         if name and not call.name:
             call.name = name
-        arguments = getattr(function, "arguments", None)
+        arguments = _of(function, "arguments")
         if arguments is None:
             arguments = ""
         elif not isinstance(arguments, str):
@@ -228,16 +228,19 @@ class ChunkReader:
         return "calls" if self._announced else "stop"
 
 
+def _of(value: Any, name: str) -> Any:
+    """A field of what a server sent; None where it is missing, or where that is no object."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
 def _usage(usage: Any) -> Usage:
     def count(of: Any, name: str) -> int:
-        value = getattr(of, name, None)
+        value = _of(of, name)
         return value if isinstance(value, int) else 0
 
     return Usage(
         prompt_tokens=count(usage, "prompt_tokens"),
         completion_tokens=count(usage, "completion_tokens"),
-        cached_tokens=count(getattr(usage, "prompt_tokens_details", None), "cached_tokens"),
-        reasoning_tokens=count(
-            getattr(usage, "completion_tokens_details", None), "reasoning_tokens"
-        ),
+        cached_tokens=count(_of(usage, "prompt_tokens_details"), "cached_tokens"),
+        reasoning_tokens=count(_of(usage, "completion_tokens_details"), "reasoning_tokens"),
     )

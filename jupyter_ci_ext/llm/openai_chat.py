@@ -18,7 +18,6 @@ from jupyter_ci_ext.metrics import MODEL_ERRORS
 
 if TYPE_CHECKING:
     from openai import AsyncStream
-    from openai.types.chat import ChatCompletionChunk
 
 CodeProtocol = Literal["tools", "fence", "auto"]
 
@@ -80,7 +79,7 @@ class OpenAIChat(LLM):
         from jupyter_ci_ext.llm.chunks import ChunkReader
         from jupyter_ci_ext.llm.openai_errors import translate, window_of
 
-        stream: AsyncStream[ChatCompletionChunk] | None = None
+        stream: AsyncStream[object] | None = None
         reader: ChunkReader | None = None
         try:
             stream, wording = await self._open(turn)
@@ -106,7 +105,7 @@ class OpenAIChat(LLM):
         for delta in reader.close():
             yield delta
 
-    async def _open(self, turn: Turn) -> tuple[AsyncStream[ChatCompletionChunk], Wording]:
+    async def _open(self, turn: Turn) -> tuple[AsyncStream[object], Wording]:
         """The opened stream, after leaving out what the server refuses."""
         import openai
 
@@ -117,7 +116,16 @@ class OpenAIChat(LLM):
             wording = self._wording
             sent = request(turn, wording)
             try:
-                return await client.chat.completions.create(**sent), wording
+                # `chat.completions.create`, but for the chunks, which stay as their JSON is: to
+                # make the library's objects of them takes longer than all else done to a token.
+                stream = await client.post(
+                    "/chat/completions",
+                    body=sent,
+                    cast_to=object,
+                    stream=True,
+                    stream_cls=openai.AsyncStream[object],
+                )
+                return stream, wording
             except openai.APIStatusError as error:
                 status = error.status_code
                 if status not in (400, 404, 422, 500, 501) or is_too_long(error):
@@ -153,7 +161,7 @@ class OpenAIChat(LLM):
         return min(backoff * random.uniform(0.8, 1.2), patience.max_retry_wait)  # noqa: S311
 
 
-async def _hang_up(stream: AsyncStream[ChatCompletionChunk]) -> None:
+async def _hang_up(stream: AsyncStream[object]) -> None:
     """Close the connection, also while being cancelled, and end the generators that read it.
 
     Those would else be ended some time later, by the garbage collector.

@@ -176,6 +176,9 @@ def _host_mounts(view: View, data_file: DataFile) -> list[str]:
     for inside, host in view.launch.read_only.items():
         below(inside)
         options += ["--ro-bind", str(host), inside]
+        for path in view.launch.hidden:
+            if path.startswith(f"{host}/"):
+                options += _masked(path, inside + path.removeprefix(str(host)))
     cached = fonts.cached(environment.python)
     if cached:
         folder = HOME_PATH
@@ -187,6 +190,16 @@ def _host_mounts(view: View, data_file: DataFile) -> list[str]:
     for path, text in _own_files(view).items():
         options += ["--perms", "0444", "--ro-bind-data", str(data_file(text)), path]
     return [*options, "--ro-bind", str(view.stage2), STAGE2_PATH]
+
+
+def _masked(path: str, inside: str) -> list[str]:
+    """Cover what is at ``path`` of the host; a link leads nowhere that is not shown anyway."""
+    if os.path.islink(path):
+        return []
+    if os.path.isdir(path):
+        size = str(_MASK_SIZE)
+        return ["--perms", "0755", "--size", size, "--tmpfs", inside, "--remount-ro", inside]
+    return ["--ro-bind", "/dev/null", inside]
 
 
 def _own_files(view: View) -> dict[str, str]:

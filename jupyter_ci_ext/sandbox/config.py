@@ -62,6 +62,12 @@ class Sandbox(LoggingConfigurable):
         help="Absolute paths of folders or files of the host that the code may read, at the same "
         "path. Empty: none but Python's own environment.",
     ).tag(config=True)
+    workspace_folders = Bool(
+        False,
+        help="Whether a thread may have a folder of the user's files shown to its code read-only, as "
+        "/mnt/workspace: the one below the server's root that its metadata name as "
+        "workspace_folder. Never the root or the home itself, nor anything hidden.",
+    ).tag(config=True)
     environment = Dict(
         key_trait=Unicode(),
         value_trait=Unicode(),
@@ -92,7 +98,9 @@ class Sandbox(LoggingConfigurable):
         1 * GiB, help="Size of the largest file the code may write, in bytes. 0: no limit."
     ).tag(config=True)
     disk = Integer(
-        1 * GiB, help="Bytes a session may hold in /mnt/data; it ends above it. 0: no limit."
+        1 * GiB,
+        help="Bytes the code of a session may hold in /mnt/data beyond the files that were put there "
+        "for it (uploads, attachments); the session ends above it. 0: no limit.",
     ).tag(config=True)
     files = Integer(
         20_000, help="Files a session may hold in /mnt/data; it ends above it. 0: no limit."

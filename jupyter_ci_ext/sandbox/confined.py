@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,34 +62,39 @@ def rules(
     policy: Policy, launch: Launch, environment: mounts.Environment, stage2: Path, room: Room
 ) -> Iterator[tuple[str, int]]:
     """The allow-list for Landlock: path and rights."""
+    masked = (*environment.masked_files, *environment.masked_folders)
     readable = [
         *mounts.system_roots(),
         *(path for path, target in mounts.top_links() if target is None),
         *mounts.etc_paths(),
-        *(path for root in environment.roots for path in _without_masked(root, environment)),
+        *(path for root in environment.roots for path in _without(root, masked)),
         *(f"/proc/{name}" for name in _PROC),
         *map(str, policy.read_only_paths),
-        *map(str, launch.read_only.values()),
+        *(p for root in launch.read_only.values() for p in _without(str(root), launch.hidden)),
         str(stage2),
     ]
     for path in readable:
         yield path, landlock.READ
+    for folder in launch.read_only.values() if launch.hidden else ():
+        # a right holds for all below: what is hidden keeps its content to itself, not its name
+        yield str(folder), landlock.READ_DIR
     for name in _DEVICES:
         yield f"/dev/{name}", landlock.DEVICE
     for folder in (launch.workspace, room.tmp, room.home):
         yield str(folder), landlock.WRITE
 
 
-def _without_masked(path: str, environment: mounts.Environment) -> Iterator[str]:
+def _without(path: str, masked: Sequence[str]) -> Iterator[str]:
     """``path``, or what is in it if something below must stay hidden: Landlock can only allow."""
-    masked = (*environment.masked_files, *environment.masked_folders)
     if path in masked:
         return
     if not any(hidden.startswith(f"{path}/") for hidden in masked):
         yield path
         return
     for name in sorted(os.listdir(path)):
-        yield from _without_masked(f"{path}/{name}", environment)
+        if os.path.islink(f"{path}/{name}"):
+            continue  # a rule for a link would allow what it leads to
+        yield from _without(f"{path}/{name}", masked)
 
 
 def unwritable(environment: mounts.Environment) -> list[str]:

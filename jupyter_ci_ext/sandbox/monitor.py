@@ -4,6 +4,9 @@ Resource limits count per process, so four children of 700 MB pass a limit of 1 
 in memory and shared mappings are in no process at all. Only a control group bounds these exactly. Where
 there is none this thread looks several times a second; with one it still counts disk and files, and
 its numbers are what people see.
+
+A workspace outlives its sandboxes, so one may begin with more in it than is allowed. Such a sandbox
+may not add to it, but it is not ended for what it found: else no code could ever delete it.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from .policy import Usage, human_size
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LOG_BYTES = 64 * 1024
+_LOG_PER_LOOK = 1 << 20  # whoever writes more waits: code may, and must not keep this thread busy
 _IDLE_FACTOR = 4  # a sandbox that used no processor time is looked at that much more rarely
 _WALK_FACTOR = 10  # a walk through the workspace takes at most a tenth of the time
 _DEEPEST = 64
@@ -35,6 +39,7 @@ class Watched:
     """What to watch and against which limits (0: none). ``tmpfs`` are paths inside the sandbox."""
 
     workspace: Path
+    put_bytes: Callable[[], int]  # of the workspace, not the code's
     memory: int
     memory_by: str
     processes: int
@@ -50,10 +55,18 @@ class Monitor(threading.Thread):
 
     ``root`` is the process at the top of the tree, ``inside`` one whose file view is the code's,
     ``kill`` ends everything. ``reason`` is set, before the kill, to a sentence for people.
+    ``out_of_memory`` tells whether the control group has lost a process to its limit: then the rest is
+    ended, too, as it is where only this thread watches, and by itself in groups of version 2.
     """
 
     def __init__(
-        self, watched: Watched, root: int, inside: int, log_fd: int, kill: Callable[[], None]
+        self,
+        watched: Watched,
+        root: int,
+        inside: int,
+        log_fd: int,
+        kill: Callable[[], None],
+        out_of_memory: Callable[[], bool],
     ) -> None:
         super().__init__(name=f"code-interpreter-monitor-{root}", daemon=True)
         self._watched = watched
@@ -61,11 +74,13 @@ class Monitor(threading.Thread):
         self._inside = inside
         self._log_fd = log_fd
         self._kill = kill
+        self._out_of_memory = out_of_memory
         self._log: deque[bytes] = deque()
         self._log_size = 0
         self._wake_read, self._wake_write = os.pipe()
         self._cpu_ticks: dict[int, int] = {}
         self._disk = (0, 0)
+        self._found = Count()
         self._next_walk = 0.0
         self.reason: str | None = None
         self.usage = Usage(
@@ -88,33 +103,36 @@ class Monitor(threading.Thread):
             self.join()
 
     def run(self) -> None:
+        self._found = self._counted(Count())
         last = time.monotonic()
         pause = self._watched.interval
         log_open = True
+        log_room = _LOG_PER_LOOK
         try:
             while True:
-                wait_for = [self._wake_read] + ([self._log_fd] if log_open else [])
+                wait_for = [self._wake_read] + ([self._log_fd] if log_open and log_room > 0 else [])
                 left = max(0.0, last + pause - time.monotonic())
                 ready, _, _ = select.select(wait_for, [], [], left)
                 if self._wake_read in ready:
                     return
                 if self._log_fd in ready:
-                    log_open = self._read_log()
+                    size = self._read_log()
+                    log_open, log_room = size > 0, log_room - size
                 now = time.monotonic()
                 if now - last >= pause:
                     pause = self._look(now - last)
-                    last = now
+                    last, log_room = now, _LOG_PER_LOOK
         finally:
             os.close(self._log_fd)
             os.close(self._wake_read)
 
-    def _read_log(self) -> bool:
+    def _read_log(self) -> int:
         data = os.read(self._log_fd, _LOG_BYTES)
         self._log.append(data)
         self._log_size += len(data)
         while self._log_size > _LOG_BYTES and len(self._log) > 1:
             self._log_size -= len(self._log.popleft())
-        return bool(data)
+        return len(data)
 
     def _look(self, elapsed: float) -> float:
         """Take one sample, end the sandbox if it is over a limit; seconds until the next look."""
@@ -135,7 +153,8 @@ class Monitor(threading.Thread):
             files=files,
             files_limit=watched.files,
         )
-        if watched.memory and watched.memory_by == "watchdog" and memory > watched.memory:
+        over = memory > watched.memory if watched.memory_by == "watchdog" else self._out_of_memory()
+        if watched.memory and over:
             problem = memory_reason(watched.memory)
         elif watched.processes and len(pids) > watched.processes + _OWN_PROCESSES:
             problem = f"The code ran more than {watched.processes} processes."
@@ -169,24 +188,40 @@ class Monitor(threading.Thread):
         if started < self._next_walk:
             return None
         watched = self._watched
-        count = Count(watched.disk, watched.files)
-        for folder in (watched.workspace, *watched.folders):
-            count.add(folder)
+        put = watched.put_bytes()
+        count = self._counted(Count(watched.disk, watched.files, self._found, put))
         took = time.monotonic() - started
         self._next_walk = started + took * (1 + _WALK_FACTOR)
-        self._disk = (count.size, count.files)
+        self._disk = (max(0, count.size - put), count.files)
         return count.problem()
+
+    def _counted(self, count: Count) -> Count:
+        for folder in (self._watched.workspace, *self._watched.folders):
+            count.add(folder)
+        return count
 
 
 class Count:
-    """Adds up folders that hostile code fills: never follows a link, never trusts a name."""
+    """Adds up folders that hostile code fills: never follows a link, never trusts a name.
 
-    def __init__(self, size_limit: int = 0, files_limit: int = 0) -> None:
+    A limit that is passed by what was *found* at first is moved there. *put* bytes may be there
+    beside those of the limit.
+    """
+
+    def __init__(
+        self,
+        size_limit: int = 0,
+        files_limit: int = 0,
+        found: Count | None = None,
+        put: int = 0,
+    ) -> None:
         self.size = 0
         self.files = 0
         self.too_deep = False
         self._size_limit = size_limit
+        self._put = put
         self._files_limit = files_limit
+        self._found = found
 
     def add(self, folder: Path) -> None:
         """Add what is in ``folder``; stops early once a limit is passed."""
@@ -198,11 +233,13 @@ class Count:
 
     def problem(self) -> str | None:
         """The limit that was passed, as a sentence; None if none was."""
-        if self._size_limit and self.size > self._size_limit:
-            return f"The files in /mnt/data take more than {human_size(self._size_limit)}."
-        if self._files_limit and self.files > self._files_limit:
+        found = self._found
+        most = self._size_limit + self._put
+        if self._size_limit and self.size > max(most, found.size if found else 0):
+            return f"The files the code wrote to /mnt/data take more than {human_size(self._size_limit)}."
+        if self._files_limit and self.files > max(self._files_limit, found.files if found else 0):
             return f"There are more than {self._files_limit:,} files in /mnt/data."
-        if self.too_deep:
+        if self.too_deep and not (found and found.too_deep):
             return f"The folders in /mnt/data are nested more than {_DEEPEST} deep."
         return None
 

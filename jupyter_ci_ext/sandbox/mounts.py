@@ -190,7 +190,7 @@ def _ask(python: str) -> dict[str, Any]:
     if int(str(facts["ipykernel"]).split(".")[0]) < _MINIMUM_IPYKERNEL:
         raise SandboxUnavailable(
             f"The interpreter {python} has ipykernel {facts['ipykernel']}; the code interpreter needs "
-            f"{_MINIMUM_IPYKERNEL} or later: {python} -m pip install -U ipykernel"
+            f"{_MINIMUM_IPYKERNEL} or later: {python} -m pip install -U ipykernel."
         )
     return facts
 

@@ -6,7 +6,7 @@ only. Sizes are bytes, times are seconds. Nothing here starts or reads anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,17 @@ class Launch:
 
     ``workspace`` is an existing folder of the host, seen by the code as ``/mnt/data`` (level 3).
     ``memory`` in bytes may lower the policy's limit, never raise it. ``read_only`` maps paths inside
-    to folders of the host that the code may read.
+    to folders of the host that the code may read, but for what ``hidden`` names below them (paths of the
+    host). ``put_bytes`` tells how many bytes of the workspace
+    the host itself has put there, which are not the code's: it is asked in another thread whenever the
+    workspace is counted, so it must know of a file before that is there.
     """
 
     workspace: Path
     memory: int | None = None
     read_only: Mapping[str, Path] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
+    put_bytes: Callable[[], int] = int
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,12 @@ class Isolation:
 
 @dataclass(frozen=True)
 class Usage:
-    """The latest sample of what one sandbox uses, against its limits (0 means no limit)."""
+    """The latest sample of what one sandbox uses, against its limits (0 means no limit).
+
+    ``disk_bytes`` is what the code has written to /mnt/data and, where there is no tmpfs, to its
+    temporary folders: all that is there but for as many bytes as the host has put in, so that what
+    code puts in place of a staged file counts only as far as it is larger. ``files`` counts all.
+    """
 
     memory_bytes: int = 0
     memory_limit_bytes: int = 0

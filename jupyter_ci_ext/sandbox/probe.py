@@ -25,6 +25,7 @@ class HostReport:
     """The result of a probe. ``plan`` and ``isolation`` are None where nothing works at all.
 
     ``reasons`` say, one per attempt, why a higher level is not had; ``hints`` what would help.
+    ``unusable`` says what is wrong with the interpreter, for which nothing was even tried.
     """
 
     plan: Plan | None
@@ -33,6 +34,7 @@ class HostReport:
     python: str
     reasons: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    unusable: str = ""
 
     @property
     def level(self) -> int:
@@ -47,6 +49,10 @@ class HostReport:
         """The plan to start sandboxes by; raises SandboxUnavailable where code must not run."""
         if self.plan is not None and self.sufficient:
             return self.plan
+        if self.unusable:
+            raise SandboxUnavailable(
+                f"No code can run here. {self.unusable} `jupyter ci doctor` tells more."
+            )
         words = [
             f"No code can run here: isolation level {self.minimum_level} is required and this host "
             f"gives level {self.level}."
@@ -104,7 +110,14 @@ def probe_now(policy: Policy) -> HostReport:
     try:
         environment = mounts.discover(policy.python)
     except SandboxUnavailable as error:
-        return HostReport(None, None, policy.minimum_level, policy.python, (error.message,))
+        return HostReport(
+            None,
+            None,
+            policy.minimum_level,
+            policy.python,
+            (error.message,),
+            unusable=error.message,
+        )
     reasons: list[str] = []
     for plan in plans(policy, reasons):
         try:

@@ -25,6 +25,7 @@ from .start import Build, Start
 _ENDED_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 0.5
 _LOG_BYTES = 64 * 1024
+_SIGNAL_EXIT = 128
 _IN_MEMORY = ("/tmp", "/dev/shm", bubblewrap.HOME_PATH)  # noqa: S108
 
 
@@ -145,7 +146,7 @@ class Sandboxed:
             os.close(self._life_fd)
             self._life_fd = -1
         if self._group is not None:
-            self._out_of_memory = self._group.out_of_memory()
+            self._out_of_memory = self._group_out_of_memory()
             self._group.remove()
             self._group = None
 
@@ -153,9 +154,14 @@ class Sandboxed:
         """The limit for which this sandbox was ended, as a sentence; None if it was none."""
         if self.monitor is not None and self.monitor.reason:
             return self.monitor.reason
-        if self._out_of_memory or (self._group is not None and self._group.out_of_memory()):
+        killed = self.process.poll() in (-signal.SIGKILL, _SIGNAL_EXIT + signal.SIGKILL)
+        if killed and (self._out_of_memory or self._group_out_of_memory()):
             return memory_reason(self._start.policy.memory)
         return None
+
+    def _group_out_of_memory(self) -> bool:
+        group = self._group
+        return group is not None and group.out_of_memory()
 
     def log_text(self) -> str:
         """What the sandbox's processes themselves wrote to stdout and stderr: the end of it."""
@@ -239,6 +245,7 @@ class Sandboxed:
         self.monitor = Monitor(
             Watched(
                 workspace=start.launch.workspace,
+                put_bytes=start.launch.put_bytes,
                 memory=policy.memory,
                 memory_by=memory_by,
                 processes=policy.processes,
@@ -252,6 +259,7 @@ class Sandboxed:
             inside=self.kernel_pid,
             log_fd=self._log_fd,
             kill=self.kill,
+            out_of_memory=self._group_out_of_memory,
         )
         self.monitor.start()
 

@@ -56,7 +56,7 @@ class Services:
         return cls(
             assistants=Assistants(store, models),
             threads=Threads(store, supervisor, sessions),
-            messages=Messages(store),
+            messages=Messages(store, supervisor),
             runs=Runs(store, supervisor, models, limits),
             events=RunEvents(store, supervisor),
             steps=Steps(store),

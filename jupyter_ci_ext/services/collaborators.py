@@ -47,6 +47,9 @@ class RunSupervisor(Protocol):
     async def submit_outputs(self, thread_id: str, run_id: str, outputs: dict[str, str], /) -> Run:
         """Go on with a run that waits, given the outputs by call id."""
 
+    async def look_after(self, run: Run, /) -> Run:
+        """A stored run, ended or taken over where the server that worked on it has died."""
+
     def log(self, run_id: str, /) -> RunLog | None:
         """The events of a run that is live in this process."""
 

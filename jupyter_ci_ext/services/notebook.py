@@ -15,6 +15,7 @@ from urllib.parse import quote
 import nbformat.v4
 from nbformat import NotebookNode
 
+from ..engine.cells import ERROR_MIME, STDOUT_MIME
 from ..store.database import Store
 from ..store.files import StoredFile
 from ..wire.content import Content
@@ -23,6 +24,7 @@ from ..wire.run import Run
 from ..wire.run_step import (
     CodeInterpreterOutput,
     CodeInterpreterToolCall,
+    DisplayDataOutput,
     RunStep,
     ToolCallsDetails,
 )
@@ -154,8 +156,15 @@ class _Writer:
         for path, local in self._paths.items():
             source = source.replace(path, local)
         source = source.replace(_DATA, f"{self._folder}/")
-        outputs = [await self._output(each) for each in call.code_interpreter.outputs]
-        shown = [output for output in outputs if output is not None]
+        # A rich form comes last and stands where the plain one was.
+        by_place: dict[int, CodeInterpreterOutput] = {}
+        for index, each in enumerate(call.code_interpreter.outputs):
+            if each.type == "display_data":
+                by_place[each.metadata.get("replaces", index)] = each
+            else:
+                by_place[index] = each
+        made = [await self._output(by_place[place]) for place in sorted(by_place)]
+        shown = [output for output in made if output is not None]
         cell: NotebookNode = v4.new_code_cell(source, outputs=shown)
         return cell
 
@@ -164,19 +173,40 @@ class _Writer:
         if output.type == "logs":
             made = v4.new_output("stream", name="stdout", text=output.logs)
         elif output.type == "display_data":
-            made = v4.new_output("display_data", data=output.data, metadata=output.metadata)
+            made = _rich(output)
         else:
             file = await self._store.files.get(output.image.file_id)
             if file is None or file.file.bytes > _MOST_PICTURE_BYTES:
                 return None
             content = b"".join([chunk async for chunk in self._store.blobs.read(file.sha256)])
-            picture = base64.b64encode(content).decode()
-            made = v4.new_output("display_data", data={_picture_type(content): picture})
+            mime, picture = _picture(content)
+            made = v4.new_output("display_data", data={mime: picture})
         return made
 
 
-def _picture_type(content: bytes) -> str:
-    return "image/jpeg" if content.startswith(b"\xff\xd8") else "image/png"
+def _rich(output: DisplayDataOutput) -> NotebookNode:
+    """A rich output as nbformat has it; tracebacks and coloured text have forms of their own."""
+    made: NotebookNode
+    if (error := output.data.get(ERROR_MIME)) is not None:
+        lines = str(error.get("traceback", "")).split("\n")
+        made = v4.new_output(
+            "error", ename=error.get("ename", ""), evalue=error.get("evalue", ""), traceback=lines
+        )
+    elif (printed := output.data.get(STDOUT_MIME)) is not None:
+        made = v4.new_output("stream", name="stdout", text=printed)
+    else:
+        metadata = {key: value for key, value in output.metadata.items() if key != "replaces"}
+        made = v4.new_output("display_data", data=output.data, metadata=metadata)
+    return made
+
+
+def _picture(content: bytes) -> tuple[str, str]:
+    """MIME type and value of a picture, as nbformat has it: SVG is text, the others base64."""
+    if content.startswith(b"\xff\xd8"):
+        return "image/jpeg", base64.b64encode(content).decode()
+    if content.startswith(b"\x89PNG"):
+        return "image/png", base64.b64encode(content).decode()
+    return "image/svg+xml", content.decode("utf-8", "replace")
 
 
 def _named(files: Iterable[StoredFile]) -> dict[str, StoredFile]:

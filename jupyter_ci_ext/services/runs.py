@@ -57,6 +57,9 @@ class Runs:
         """
         await require_thread(self._store, thread_id)
         assistant = await self._assistant(params)
+        active = await self._store.runs.get_active(thread_id)
+        if active is not None:
+            await self._supervisor.look_after(active)
         async with self._store.transaction() as tx:
             thread = await require_thread(tx, thread_id)
             for n, message in enumerate(params.additional_messages or ()):
@@ -90,7 +93,8 @@ class Runs:
 
     async def get(self, thread_id: str, id: str) -> Run:
         """The run; raises `NotFound`."""
-        return await require_run(self._store, thread_id, id)
+        run = await require_run(self._store, thread_id, id)
+        return await self._supervisor.look_after(run)
 
     async def list(self, thread_id: str, query: ListQuery) -> ListPage[Run]:
         """One page of the thread's runs."""
@@ -113,7 +117,7 @@ class Runs:
 
     async def cancel(self, thread_id: str, id: str) -> Run:
         """Ask the run to stop; raises `InvalidRequest` once it is over."""
-        run = await require_run(self._store, thread_id, id)
+        run = await self.get(thread_id, id)
         if run.status not in ACTIVE:
             raise InvalidRequest(f"Cannot cancel run with status '{run.status}'.")
         if run.status == "cancelling":
@@ -124,7 +128,7 @@ class Runs:
         self, thread_id: str, id: str, params: SubmitToolOutputsParams
     ) -> Run:
         """Go on with a run that waits for its functions; all outputs must be given at once."""
-        run = await require_run(self._store, thread_id, id)
+        run = await self.get(thread_id, id)
         if run.status != "requires_action" or run.required_action is None:
             raise InvalidRequest(f'Runs in status "{run.status}" do not accept tool outputs.')
         expected = [call.id for call in run.required_action.submit_tool_outputs.tool_calls]

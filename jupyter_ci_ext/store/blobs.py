@@ -103,6 +103,17 @@ class Blobs:
                     await writer.write(chunk)
             return await writer.finish()
 
+    async def adopt(self, path: Path, sha256: str, size: int) -> Blob:
+        """Store a file of our own by moving it here, its hash and size being known.
+
+        Nobody else may be able to write to it. It is gone from *path* afterwards, or, where the
+        content was there already or *path* is on another file system, the caller's to delete.
+        """
+        if not await on_disk(partial(_synced_beside, path, self.root), self.root):
+            return await self.put(path)
+        await self.place(path, sha256, size)
+        return Blob(sha256, size)
+
     async def read(
         self, sha256: str, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
@@ -247,6 +258,18 @@ def _open_regular(path: Path) -> int:
         os.close(fd)
         raise OSError(0, "not a regular file")
     return fd
+
+
+def _synced_beside(path: Path, root: Path) -> bool:
+    """Whether *path* is on the file system of *root*; if so it has been synced."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        if os.fstat(fd).st_dev != root.stat().st_dev:
+            return False
+        os.fsync(fd)
+        return True
+    finally:
+        os.close(fd)
 
 
 def _place(tmp: Path, place: Path, size: int) -> None:

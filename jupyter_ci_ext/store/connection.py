@@ -122,14 +122,27 @@ class Connection:
         except sqlite3.DatabaseError as error:
             raise self._told(error) from error
 
+    async def alone(self, sql: str, values: Sequence[SQLValue]) -> None:
+        """Run one statement that is a transaction by itself; not to be interrupted."""
+        await uninterrupted(self._alone(sql, values))
+
+    async def _alone(self, sql: str, values: Sequence[SQLValue]) -> None:
+        await self._leave()
+        await self.fetch(sql, values)
+
     async def begin(self) -> None:
         """Take the right to write, across all processes; not to be interrupted."""
         await uninterrupted(self._begin())
 
     async def _begin(self) -> None:
-        self._check_open()
-        await self._db.rollback()  # nothing to do, unless an earlier rollback failed
+        await self._leave()
         await self.fetch("BEGIN IMMEDIATE")
+
+    async def _leave(self) -> None:
+        """Leave the transaction before, if its rollback failed."""
+        self._check_open()
+        if self._db.in_transaction:
+            await self._db.rollback()
 
     async def commit(self) -> None:
         """Keep what was written; not to be interrupted. On failure nothing is kept."""

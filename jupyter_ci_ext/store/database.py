@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -20,13 +21,15 @@ from pathlib import Path
 import anyio
 
 from .. import to_thread
-from ..errors import StoreError
+from ..errors import DiskFull, StoreError
 from .access import Access, Row, SQLValue
 from .blobs import HOLD_SECONDS, Blob, Blobs
 from .connection import Connection
+from .events import AT_ONCE, insertion, told
 from .filesystem import filesystem_type, is_network
 from .instances import InstanceLock
 from .migrations import migrate
+from .reserve import Reserve
 from .transaction import Tables, Transaction
 from .uninterrupted import on_disk, uninterrupted
 
@@ -59,6 +62,7 @@ class Store(Tables, Access):
         self._owner: asyncio.Task[object] | None = None
         self._transaction: Transaction | None = None
         self._lock: InstanceLock | None = None
+        self._reserve = Reserve(data_dir / "reserve")
 
     @classmethod
     async def open(cls, data_dir: Path, *, log: logging.Logger | None = None) -> Store:
@@ -152,8 +156,13 @@ class Store(Tables, Access):
                     self._owner = self._transaction = None
                     tx.over = True
                 await uninterrupted(self._keep(connection, tx))
-            except BaseException:
+                if self._reserve.due:
+                    await to_thread.run_sync(self._reserve.hold)
+            except BaseException as error:
                 await connection.rollback()
+                if isinstance(error, DiskFull):
+                    # not for this transaction, but for the next: another try, or a deletion
+                    await to_thread.run_sync(self._reserve.release)
                 raise
 
     async def _keep(self, connection: Connection, tx: Transaction) -> None:
@@ -165,6 +174,22 @@ class Store(Tables, Access):
                 await self._collect(connection, tx.released)
             except StoreError as error:  # the rows are gone; the contents go at a later time
                 self._log.warning("Contents of deleted files stay for now: %s", error)
+
+    async def append_events(self, run_id: str, events: Sequence[tuple[int, str, str]]) -> None:
+        """Store new events of a run and nothing else, all or none.
+
+        The same as a `transaction`, at a fifth of its trips to the connection's thread: streams do
+        this dozens of times a second. Raises `NotFound` when the run is gone.
+        """
+        if len(events) > AT_ONCE:
+            async with self.transaction() as tx:
+                await tx.events.append(run_id, events)
+            return
+        async with self._turn:
+            try:
+                await self._connection().alone(*insertion(run_id, events))
+            except sqlite3.IntegrityError as error:
+                raise told(error, run_id) from error
 
     # ---- reading ------------------------------------------------------------------------------
 

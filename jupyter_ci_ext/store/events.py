@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import NotFound
-from .access import Access
+from .access import Access, SQLValue
+from .table import lacks_parent
+
+AT_ONCE = 200
+"""Events of one `insertion` at most; the values of a statement are limited."""
 
 
 class Events:
@@ -23,9 +27,7 @@ class Events:
                 [(run_id, seq, name, data) for seq, name, data in events],
             )
         except sqlite3.IntegrityError as error:
-            if "FOREIGN KEY" in str(error):
-                raise NotFound(f"No run found with id '{run_id}'.") from error
-            raise
+            raise told(error, run_id) from error
 
     async def since(
         self, run_id: str, seq: int = 0, limit: int | None = None
@@ -54,3 +56,15 @@ class Events:
             "(SELECT id FROM runs WHERE created_at < ? AND active = 0)",
             (older_than,),
         )
+
+
+def insertion(run_id: str, events: Sequence[tuple[int, str, str]]) -> tuple[str, list[SQLValue]]:
+    """One statement that stores all of *events*, or none; its values."""
+    marks = ", ".join(["(?, ?, ?, ?)"] * len(events))
+    values: list[SQLValue] = [value for event in events for value in (run_id, *event)]
+    return f"INSERT INTO events (run_id, seq, name, data) VALUES {marks}", values
+
+
+def told(error: sqlite3.IntegrityError, run_id: str) -> Exception:
+    """What to raise where events were refused."""
+    return NotFound(f"No run found with id '{run_id}'.") if lacks_parent(error) else error

@@ -9,7 +9,7 @@ import errno
 import sqlite3
 from pathlib import Path
 
-from ..errors import StoreError
+from ..errors import DiskFull, StoreError
 
 _DATABASE: tuple[tuple[str, str], ...] = (
     (
@@ -57,7 +57,8 @@ def database_fault(error: sqlite3.Error, path: Path) -> StoreError:
     text = str(error)
     for words, sentence in _DATABASE:
         if words in text:
-            return StoreError(sentence.format(path=path))
+            kind = DiskFull if "full" in sentence else StoreError
+            return kind(sentence.format(path=path))
     return StoreError(f"The database {path} cannot serve the request: {text}.")
 
 
@@ -66,4 +67,5 @@ def disk_fault(error: OSError, path: Path) -> StoreError:
     sentence = _DISK.get(error.errno or 0)
     if sentence is None:
         return StoreError(f"The directory {path} cannot be used: {error.strerror or error}.")
-    return StoreError(sentence.format(path=path))
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+    return kind(sentence.format(path=path))

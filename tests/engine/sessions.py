@@ -42,6 +42,7 @@ class ScriptedSession:
         self.fresh = True
         self.names: dict[str, str] = {}
         self.data_path = "/mnt/data"
+        self.folder_path = ""
         self.executed: list[str] = []
         self.interrupts = 0
         self.running = asyncio.Event()
@@ -115,7 +116,7 @@ class ScriptedSessions:
         self.held = 0
 
     @asynccontextmanager
-    async def use(self, key: str) -> AsyncIterator[ScriptedSession]:
+    async def use(self, key: str, *, folder: str = "") -> AsyncIterator[ScriptedSession]:
         self.taken += 1
         self.held += 1
         try:
@@ -132,7 +133,7 @@ class FullSessions:
         self.waiting = asyncio.Event()
 
     @asynccontextmanager
-    async def use(self, key: str) -> AsyncIterator[ScriptedSession]:
+    async def use(self, key: str, *, folder: str = "") -> AsyncIterator[ScriptedSession]:
         self.waiting.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -146,7 +147,7 @@ class BrokenSessions:
         self._error = error
 
     @asynccontextmanager
-    async def use(self, key: str) -> AsyncIterator[ScriptedSession]:
+    async def use(self, key: str, *, folder: str = "") -> AsyncIterator[ScriptedSession]:
         raise self._error
         yield
 

@@ -8,7 +8,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_ci_ext.engine.cells import ERROR_MIME, MOST_OUTPUTS, MOST_PICTURES, Cell, Shown
+from jupyter_ci_ext.engine.cells import (
+    ERROR_MIME,
+    MOST_OUTPUTS,
+    MOST_PICTURES,
+    STDOUT_MIME,
+    Cell,
+    Shown,
+)
 from jupyter_ci_ext.engine.values import Logs, Rich
 from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, Output, StreamText
 
@@ -66,6 +73,23 @@ def test_a_traceback_is_plain_and_coloured_at_the_end() -> None:
     data = {"ename": "ValueError", "evalue": "no", "traceback": error.traceback}
     assert shown[2:] == [Rich(2, 1, {ERROR_MIME: data}, {})]
     assert fold(ErrorOutput("E", "v", "")) == [Logs(0, "E: v\n")]
+
+
+def test_printed_colours_come_at_the_end() -> None:
+    red = "\x1b[31mred\x1b[0m\n"
+    shown = fold(printed("a\n"), printed(red), DisplayData({"text/plain": "1"}))
+    assert shown == [
+        Logs(0, "a\n"),
+        Logs(0, "red\n"),
+        Logs(0, "1\n"),
+        Rich(1, 0, {STDOUT_MIME: f"a\n{red}1\n"}, {}),
+    ]
+
+
+def test_colours_of_what_was_cut_are_given_up() -> None:
+    red = "\x1b[31mred\x1b[0m"
+    assert not any(isinstance(each, Rich) for each in fold(printed(red * 9), log_limit=20))
+    assert not any(isinstance(each, Rich) for each in fold(printed(red * 9), rich_limit=20))
 
 
 def test_a_display_that_is_updated_comes_once_in_its_last_form() -> None:

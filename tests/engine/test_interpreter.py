@@ -210,6 +210,19 @@ def test_what_goes_wrong_inside_fails_the_run(error: Exception, tmp_path: Path) 
 
 
 @runs
+async def test_an_attached_folder_where_it_really_is(tmp_path: Path) -> None:
+    llm = ScriptedLLM(codes("open('/mnt/workspace/a.csv')"), says("ok"))
+    sessions = ScriptedSessions(
+        tmp_path / "w", Cell([StreamText("stdout", "/real/folder/a.csv\n")])
+    )
+    sessions.session.folder_path = "/real/folder"
+    async with house_in(tmp_path, llm, sessions) as house:
+        await house.go()
+    assert sessions.session.executed == ["open('/real/folder/a.csv')"]
+    assert told(llm.asked[1]) == "/mnt/workspace/a.csv"
+
+
+@runs
 async def test_mnt_data_where_there_is_none(tmp_path: Path) -> None:
     """A weaker sandbox has the workspace elsewhere; neither model nor client need to know."""
     source = "open('/mnt/data/a.csv'); '/mnt/database'; 'x/mnt/data'"

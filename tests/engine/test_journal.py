@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -43,6 +43,12 @@ class FullDisk:
             raise StoreError("The disk is full.")
         async with self._store.transaction() as tx:
             yield tx
+
+    async def append_events(self, run_id: str, events: Sequence[tuple[int, str, str]]) -> None:
+        if self.full:
+            self.refused += 1
+            raise StoreError("The disk is full.")
+        await self._store.append_events(run_id, events)
 
 
 @asynccontextmanager

@@ -145,6 +145,22 @@ async def test_runs_of_a_living_server_are_left_alone(tmp_path: Path) -> None:
 
 
 @runs
+async def test_a_server_that_lives_on_clears_up_after_one_that_died(tmp_path: Path) -> None:
+    llm = ScriptedLLM([asyncio.Event()])
+    sessions = ScriptedSessions(tmp_path / "w")
+    async with house_in(tmp_path, ScriptedLLM(), sessions) as survivor:
+        async with house_in(tmp_path, llm, sessions) as dying:
+            run = await dying.start(await dying.thread())
+            await llm.streaming.wait()
+            left = await survivor.store.runs.get(run.id)
+            assert left is not None
+            assert await survivor.supervisor.look_after(left) == left
+            await crash(dying)
+        assert (await survivor.supervisor.look_after(left)).status == "failed"
+        ended_well(await survivor.recorded(run))
+
+
+@runs
 async def test_a_run_whose_thread_is_deleted_ends_quietly(tmp_path: Path) -> None:
     gate = asyncio.Event()
     llm = ScriptedLLM([TextDelta("Hello"), gate, TextDelta(" there")])

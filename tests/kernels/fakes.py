@@ -12,6 +12,7 @@ from typing import Any
 from jupyter_ci_ext.errors import SandboxUnavailable
 from jupyter_ci_ext.kernels.connection import GONE, Channel, Connection, Message, Transport
 from jupyter_ci_ext.kernels.launcher import Kernel, Launcher
+from jupyter_ci_ext.sandbox.policy import Launch
 
 
 class InstantTransport(Transport):
@@ -142,7 +143,7 @@ class InstantLauncher(Launcher):
     def running(self) -> int:
         return sum(kernel.running for kernel in self.kernels)
 
-    async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
+    async def start(self, launch: Launch) -> Kernel:
         await self.gate.wait()
         kernel = InstantKernel(self._transport)
         self.kernels.append(kernel)
@@ -152,5 +153,5 @@ class InstantLauncher(Launcher):
 class RefusingLauncher(InstantLauncher):
     """A host that can isolate nothing."""
 
-    async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
+    async def start(self, launch: Launch) -> Kernel:
         raise SandboxUnavailable("This host cannot isolate code.")

@@ -18,17 +18,20 @@ from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
 from jupyter_ci_ext.kernels.session import Session
 from jupyter_ci_ext.sandbox.config import Sandbox
+from jupyter_ci_ext.sandbox.policy import Launch
 
 
 class PlainLauncher(Launcher):
     """Starts ordinary kernels whose working directory is the workspace."""
 
-    async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
-        kernel_id = await self._manager.start_kernel(kernel_name="python3", cwd=str(workspace))
+    async def start(self, launch: Launch) -> Kernel:
+        kernel_id = await self._manager.start_kernel(
+            kernel_name="python3", cwd=str(launch.workspace)
+        )
         manager = self._manager.get_kernel(kernel_id)
         manager.stop_restarter()
         manager.autorestart = False
-        return Kernel(self._manager, kernel_id, str(workspace))
+        return Kernel(self._manager, kernel_id, str(launch.workspace))
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from jupyter_ci_ext.errors import PayloadTooLarge
 from jupyter_ci_ext.kernels.launcher import Kernel
 from jupyter_ci_ext.kernels.limits import SessionLimits
 from jupyter_ci_ext.kernels.workspace import StagedFile
+from jupyter_ci_ext.sandbox.policy import Launch
 
 from .fakes import InstantLauncher
 from .plain import pool, printed, until
@@ -29,9 +30,9 @@ class ThriftyLauncher(InstantLauncher):
         super().__init__()
         self.memory: list[int | None] = []
 
-    async def start(self, workspace: Path, memory: int | None = None) -> Kernel:
-        self.memory.append(memory)
-        return await super().start(workspace, memory)
+    async def start(self, launch: Launch) -> Kernel:
+        self.memory.append(launch.memory)
+        return await super().start(launch)
 
 
 @pytest.fixture

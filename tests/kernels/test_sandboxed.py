@@ -18,7 +18,7 @@ from traitlets.config import Config
 
 from jupyter_ci_ext.errors import SandboxUnavailable
 from jupyter_ci_ext.kernels.config import SessionPool
-from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, StreamText
+from jupyter_ci_ext.kernels.outputs import DisplayData, ErrorOutput, ExecutionEnd, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
 from jupyter_ci_ext.kernels.workspace import StagedFile
 from jupyter_ci_ext.sandbox.config import Sandbox
@@ -31,20 +31,27 @@ MODULES = ["json", "no_such_module_anywhere"]
 
 
 @contextlib.asynccontextmanager
-async def sandboxed_pool(folder: Path, **config: Any) -> AsyncIterator[Sessions]:
+async def sandboxed_pool(
+    folder: Path,
+    sandbox: dict[str, Any] | None = None,
+    root: Path | None = None,
+    **config: Any,
+) -> AsyncIterator[Sessions]:
     """A pool as the app makes it; no process of its kernels is left when it ends."""
     (folder / "run").mkdir(exist_ok=True)
+    limits = LIMITS | (sandbox or {})
     manager = AsyncMappingKernelManager(
-        config=Config({"Sandbox": LIMITS}),
+        config=Config({"Sandbox": limits}),
         connection_dir=str(folder / "run"),
         kernel_spec_manager=KernelSpecManager(),
     )
     sessions = Sessions(
         SessionPool(**({"warm_spares": 0} | config)),
-        Sandbox(**LIMITS),
+        Sandbox(**limits),
         manager,
         folder / "workspaces",
         logging.getLogger("test"),
+        root=root,
     )
     children = set(psutil.Process().children(recursive=True))
     await sessions.start()
@@ -215,7 +222,10 @@ def test_an_interrupt_keeps_the_variables(sessions: Sessions, wait: Wait) -> Non
 FLOODS = {
     "many prints": "line = 'x' * 8191\nfor _ in range(36_000): print(line)",
     "one print": "print('x' * (300 << 20))",
-    "around Python": "import os\nfor _ in range(30): os.write(1, b'x' * 100_000)",
+    "around Python": "import os\nfor _ in range(60): os.write(1, b'x' * 1_000_000)",
+    "a subprocess": "import subprocess; subprocess.run('yes | head -c 60000000', shell=True)",
+    "a subprocess given stdout": "import subprocess, sys\n"
+    "subprocess.run('yes | head -c 60000000', shell=True, stdout=sys.stdout)",
     "displays": "for _ in range(100): display({'text/html': 'x' * 3_000_000}, raw=True)",
     "one display": "display({'text/html': 'x' * (100 << 20)}, raw=True)",
 }
@@ -232,6 +242,8 @@ def test_floods_of_output_cost_the_server_little_memory(
             size = 0
             async with contextlib.aclosing(session.execute(FLOODS[kind])) as outputs:
                 async for output in outputs:
+                    if isinstance(output, ExecutionEnd):
+                        assert output.status in ("ok", "error")  # neither lost nor out of time
                     if isinstance(output, StreamText):
                         size += len(output.text)
                     elif isinstance(output, DisplayData):
@@ -242,6 +254,27 @@ def test_floods_of_output_cost_the_server_little_memory(
     size, grown = wait(scenario())
     assert size < 70 << 20
     assert grown < 150 << 20
+
+
+AROUND = {
+    "os.write": "for n in range(40): os.write(1, b'%d' % n + b'x' * 1_000_000)\nos.write(1, b'the end')",
+    "subprocess": "subprocess.run('echo 0; yes x | head -c 40000000; printf the\\ end', shell=True)",
+}
+
+
+@pytest.mark.parametrize("how", AROUND)
+def test_output_around_python_has_a_beginning_and_an_end(
+    sessions: Sessions, wait: Wait, how: str
+) -> None:
+    async def scenario() -> None:
+        async with sessions.use("thread_a") as session:
+            text = await printed(session, f"import os, subprocess\n{AROUND[how]};")
+            assert text.startswith("0")
+            assert "characters left out …]" in text
+            assert "the end" in text[-20:]
+            assert len(text) < 2 << 20
+
+    wait(scenario())
 
 
 def test_figures_are_shown(sessions: Sessions, wait: Wait) -> None:
@@ -284,6 +317,44 @@ def test_a_thread_goes_on_with_its_files_on_a_warm_spare(wait: Wait, tmp_path: P
             await until(lambda: sessions._spares.ready == 1)
             assert len(list((tmp_path / "workspaces" / "slots").iterdir())) == 2
         assert len(list((tmp_path / "workspaces" / "slots").iterdir())) == 1
+
+    try:
+        wait(scenario())
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
+@pytest.mark.parametrize("spares", [0, 1])
+def test_what_was_put_there_is_not_what_the_code_may_write(
+    wait: Wait, tmp_path: Path, spares: int
+) -> None:
+    (tmp_path / "blob").write_bytes(bytes(6 << 20))
+    files = [StagedFile(f"file-{n}", "data.bin", tmp_path / "blob", 6 << 20) for n in (1, 2)]
+    watched = 1.5  # seconds in which an idle session is looked at, too
+
+    async def scenario() -> None:
+        async with sandboxed_pool(
+            tmp_path, {"disk": 8 << 20}, warm_spares=spares, preload=[]
+        ) as sessions:
+            async with sessions.use("thread_a") as session:
+                await session.stage(files)
+                write = "open('out', 'wb').write(bytes(5 << 20))"
+                assert (
+                    await end_of(session, f"{write}\nimport time; time.sleep(1)")
+                ).status == "ok"
+                await until(lambda: session.info.usage["disk_bytes"] >= 5 << 20)
+                assert session.info.usage["disk_bytes"] < 6 << 20
+            await sessions.close("thread_a")
+            await until(lambda: sessions._spares.ready == spares)
+            async with sessions.use("thread_a") as session:
+                await session.ensure()
+                await asyncio.sleep(watched)
+                assert (await end_of(session, "pass")).status == "ok"
+                assert session.info.usage["disk_bytes"] < 6 << 20
+                more = "open('data.bin', 'wb').write(bytes(10 << 20))\nimport time; time.sleep(9)"
+                end = await end_of(session, more)
+                assert end.status == "lost"
+                assert "wrote to /mnt/data take more than 8 MiB" in end.reason
 
     try:
         wait(scenario())

@@ -303,6 +303,20 @@ def test_a_kernel_that_dies_is_told_of_and_replaced(
     wait(scenario())
 
 
+@pytest.mark.parametrize("leave", ["exit()", "quit()"])
+def test_code_that_leaves_the_session_is_told_so_and_the_next_meets_a_fresh_one(
+    use: Any, wait: Wait, leave: str
+) -> None:
+    async def scenario() -> None:
+        async with use() as session:
+            end = await end_of(session, f"gone = 1\n{leave}")
+            assert (end.status, end.kept) == ("lost", False)
+            assert "exit()" in end.reason
+            assert await printed(session, "print('gone' in globals())") == "False\n"
+
+    wait(scenario())
+
+
 @pytest.mark.parametrize(
     "code",
     [

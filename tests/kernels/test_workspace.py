@@ -112,6 +112,16 @@ def test_a_file_that_code_deleted_comes_back(work: Workspace, blob: Any, wait: W
     assert (work.path / "file-1").read_bytes() == b"a,b\n1,2\n"
 
 
+def test_a_file_that_is_deleted_before_it_is_staged_is_left_out(
+    work: Workspace, blob: Any, wait: Wait
+) -> None:
+    gone, there = blob("file-1", "gone.csv"), blob("file-2", "there.csv", b"second")
+    gone.path.unlink()
+    assert wait(work.stage([gone, there])) == [work.path / "there.csv"]
+    assert work.names == {"file-2": "there.csv"}
+    assert sorted(os.listdir(work.path)) == ["file-2", "there.csv"]
+
+
 def test_names_are_the_same_in_the_next_session(
     slots: Slots, work: Workspace, blob: Any, wait: Wait
 ) -> None:
@@ -132,7 +142,8 @@ def test_a_broken_record_does_no_harm(slots: Slots, wait: Wait, blob: Any, recor
     wait(work.load())
     wait(work.stage([blob("file-1", "data.csv")]))
     assert (work.path / work.names["file-1"]).read_bytes() == b"a,b\n1,2\n"
-    assert json.loads(slot.record.read_text()) == work.names
+    written = json.loads(slot.record.read_text())["file-1"]
+    assert written == {"name": work.names["file-1"], "size": 8}
 
 
 def test_a_full_disk_is_said_so_and_leaves_nothing_half(
@@ -192,6 +203,21 @@ def test_the_same_bytes_written_again_are_no_new_file(
     assert by_name(wait(work.collect())) == {"chart.png": b"png"}
     (work.path / "chart.png").write_bytes(b"png")
     assert wait(work.collect()) == Collected()
+
+
+def test_files_given_to_another_user_are_not_new(work: Workspace, blob: Any, wait: Wait) -> None:
+    wait(work.stage([blob("file-1", "data.csv")]))
+    for name in ("left.txt", "changed.txt"):
+        (work.path / name).write_text("before")
+    wait(work.collect())
+    (work.path / "changed.txt").write_text("after, not yet collected")
+    for name in ("left.txt", "changed.txt", "data.csv"):
+        before = (work.path / name).stat().st_ctime_ns
+        while (work.path / name).stat().st_ctime_ns == before:
+            os.chown(work.path / name, os.getuid(), os.getgid())
+    work._hashes.clear()  # as in a session that begins
+    wait(work.adopted())
+    assert [file.name for file in wait(work.collect()).files] == ["changed.txt"]
 
 
 def test_what_was_there_before_the_session_is_not_new(slots: Slots, wait: Wait) -> None:

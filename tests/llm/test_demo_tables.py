@@ -175,7 +175,7 @@ async def test_what_is_no_table_is_said(talk, content, words):
 
 QUESTIONS = [
     ("How many rows are there?", "14 rows and 7 columns"),
-    ("What are the column names?", "- Acquiring Institution\xa0: str"),
+    ("What are the column names?", "- Acquiring Institution\xa0: "),
     ("Are there missing values?", "0 of 98 cells are empty"),
     ("Are there duplicates?", "0 of 14 rows repeat"),
     ("Show the first 2 rows", "Heartland Tri-State Bank"),

@@ -77,16 +77,19 @@ def tried(who: str, level: int, *groups: str) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def reachable_for_others() -> bool:
     """Whether an ordinary user can read this environment and this folder."""
-    check = subprocess.run(
-        [sys.executable, "-c", "import zmq, jupyter_ci_ext, tests.sandbox"],
-        cwd="/",
-        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        user=ORDINARY,
-        group=ORDINARY,
-        extra_groups=[],
-        check=False,
-    )
+    try:
+        check = subprocess.run(
+            [sys.executable, "-c", "import zmq, jupyter_ci_ext, tests.sandbox"],
+            cwd="/",
+            env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            user=ORDINARY,
+            group=ORDINARY,
+            extra_groups=[],
+            check=False,
+        )
+    except OSError:  # the interpreter itself is out of reach, e.g. below root's home
+        return False
     return check.returncode == 0
 
 

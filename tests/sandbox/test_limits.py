@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,6 +153,48 @@ def test_ends_with_a_reason(name: str, code: str, reason: str, traits: dict[str,
     assert reason in with_kernel(3, act, **traits)
 
 
+_A_CHILD_TOO_LARGE = """
+import os, time
+pid = os.fork()
+if pid == 0:
+    import mmap
+    m = mmap.mmap(-1, 1 << 30)
+    for i in range(0, 1 << 30, 4096): m[i] = 1
+os.waitpid(pid, 0)
+"""
+
+
+def in_a_group() -> None:
+    require(3)
+
+    async def act(running: Kernel) -> str:
+        assert running.provisioner.isolation is not None
+        return running.provisioner.isolation.memory_by
+
+    if with_kernel(3, act) != "cgroup":
+        pytest.skip("this server cannot make control groups")
+
+
+def test_a_child_ended_for_its_memory_ends_all() -> None:
+    in_a_group()
+
+    async def act(running: Kernel) -> str | None:
+        running.client.execute(f"{_A_CHILD_TOO_LARGE}\ntime.sleep(20)")
+        return await running.ended(20)
+
+    assert "more memory than its limit" in with_kernel(3, act, memory=300 * MiB)
+
+
+def test_another_end_is_not_put_down_to_memory() -> None:
+    in_a_group()
+
+    async def act(running: Kernel) -> str | None:
+        running.client.execute(f"{_A_CHILD_TOO_LARGE}\nos._exit(7)")
+        return await running.ended(20)
+
+    assert "exit code 7" in with_kernel(3, act, memory=300 * MiB, watch_seconds=20.0)
+
+
 @pytest.mark.parametrize("name", ["shared memory", "many files", "exit code", "kill itself"])
 def test_ends_with_a_reason_at_level_2(name: str) -> None:
     require(2)
@@ -162,6 +205,24 @@ def test_ends_with_a_reason_at_level_2(name: str) -> None:
         return await running.ended(20)
 
     assert reason in with_kernel(2, act, **traits)
+
+
+def test_a_session_is_not_ended_for_what_it_found_but_may_not_add_to_it(tmp_path: Path) -> None:
+    require(3)
+    (tmp_path / "old").write_bytes(bytes(60 * MiB))
+
+    async def scenario() -> str | None:
+        async with kernel(tmp_path, minimum_level=3, disk=50 * MiB) as running:
+            while running.provisioner.usage().disk_bytes <= 50 * MiB:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            answer = await running.run("import os; os.unlink('old'); print(os.listdir())")
+            assert answer.text == "[]\n"
+            running.client.execute(
+                "open('new', 'wb').write(bytes(70 << 20))\nimport time; time.sleep(9)"
+            )
+            return await running.ended()
+
+    assert "take more than 50 MiB" in str(asyncio.run(scenario()))
 
 
 def test_folders_in_memory_have_a_size() -> None:
@@ -201,8 +262,6 @@ def test_usage_is_measured() -> None:
 
 
 def test_a_session_may_have_less_memory_but_not_more() -> None:
-    from pathlib import Path
-
     from jupyter_ci_ext.sandbox.policy import GiB, Launch, Policy
 
     policy = Policy(memory=GiB)
@@ -210,6 +269,23 @@ def test_a_session_may_have_less_memory_but_not_more() -> None:
     assert policy.for_session(Launch(Path("/x"), memory=64 * GiB)).memory == GiB
     assert policy.for_session(Launch(Path("/x"), memory=1)).memory == 256 * MiB
     assert policy.for_session(Launch(Path("/x"))).memory == GiB
+
+
+def test_a_flood_of_the_log_waits(level: int) -> None:
+    """The pipe of the sandbox's own stdout is within reach of the code."""
+    code = """
+import os, sys, time
+end = time.monotonic() + 2
+size = 0
+while time.monotonic() < end:
+    size += os.write(sys.stdout._original_stdstream_copy, b"x" * 65536)
+print(size)
+"""
+
+    async def act(running: Kernel) -> int:
+        return int((await running.run(code)).text)
+
+    assert with_kernel(level, act) < 20 * MiB
 
 
 def test_a_message_beyond_the_limit_costs_the_server_nothing() -> None:

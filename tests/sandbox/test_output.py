@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +68,16 @@ def test_a_message_that_is_too_large_is_shortened() -> None:
     assert b"characters left out" in b"".join(frames)
     small = session.msg("stream", {"name": "stdout", "text": "x" * 10})
     assert b"x" * 10 in b"".join(session.serialize(small))
+
+
+def test_half_a_surrogate_pair_does_not_keep_a_message_from_being_sent() -> None:
+    session = BoundedSession(key=b"k")
+    session.reserve = Reserve()
+    content = {"text": "before \ud83d after", "at": datetime(2026, 1, 2, tzinfo=timezone.utc)}
+    frames = session.serialize(session.msg("stream", content))
+    sent = session.unpack(frames[-1])
+    assert sent["text"].encode("utf-8", "replace") == b"before ? after"
+    assert sent["at"].startswith("2026-01-02T")
 
 
 def test_a_bundle_keeps_what_fits() -> None:

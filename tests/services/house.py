@@ -55,6 +55,8 @@ class IdleSupervisor:
     store: Store
     submitted: list[str] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+    """Runs whose server is dead."""
 
     async def submit(self, run: Run, /) -> None:
         assert await self.store.runs.get(run.id) == run, "a run is stored before it is submitted"
@@ -67,6 +69,9 @@ class IdleSupervisor:
     async def submit_outputs(self, thread_id: str, run_id: str, outputs: dict[str, str], /) -> Run:
         self.outputs = outputs
         return await self.put(run_id, status="queued", required_action=None)
+
+    async def look_after(self, run: Run, /) -> Run:
+        return await self.put(run.id, status="failed") if run.id in self.dead else run
 
     def log(self, run_id: str, /) -> RunLog | None:
         return None

@@ -221,3 +221,12 @@ async def test_threads_are_listed(house: House) -> None:
     page = await house.services.threads.list(ListQuery(order="asc", limit=2))
     assert [each.id for each in page.data] == ids[:2]
     assert page.has_more
+
+
+@in_house
+async def test_a_run_of_a_dead_server_does_not_hold_the_thread(house: House) -> None:
+    thread = await house.thread("hi")
+    run = await house.run(thread, await house.assistant())
+    house.supervisor.dead.add(run.id)
+    await house.services.messages.create(thread.id, house.message("again"))
+    assert await house.rows("messages") == 2

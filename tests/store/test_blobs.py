@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -72,6 +73,29 @@ async def test_paths_and_descriptors(tmp_path: Path) -> None:
             os.fstat(fd)  # still open
     finally:
         os.close(fd)
+
+
+@asynchronous
+async def test_a_file_of_our_own_is_moved(tmp_path: Path) -> None:
+    async with opened(tmp_path / "data") as store:
+        for number in range(2):  # the second time the content is there already
+            own = tmp_path / f"own-{number}"
+            await asyncio.to_thread(own.write_bytes, BIG)
+            assert await store.blobs.adopt(own, BIG_SHA, len(BIG)) == Blob(BIG_SHA, len(BIG))
+            assert own.exists() is bool(number)
+        assert files_below(tmp_path / "data" / "blobs") == [f"{BIG_SHA[:2]}/{BIG_SHA}"]
+        assert await content_of(store, Blob(BIG_SHA, len(BIG))) == BIG
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system")
+@asynchronous
+async def test_a_file_of_another_file_system_is_copied(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        own = Path(folder) / "own"
+        await asyncio.to_thread(own.write_bytes, BIG)
+        async with opened(tmp_path) as store:
+            assert await store.blobs.adopt(own, BIG_SHA, len(BIG)) == Blob(BIG_SHA, len(BIG))
+            assert files_below(tmp_path / "blobs") == [f"{BIG_SHA[:2]}/{BIG_SHA}"]
 
 
 @asynchronous

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import pytest
 
-from jupyter_ci_ext.errors import StoreError
+from jupyter_ci_ext.errors import DiskFull, StoreError
 from jupyter_ci_ext.store import connection, database
 from jupyter_ci_ext.store.database import DATABASE, Store
 from jupyter_ci_ext.store.faults import database_fault
@@ -40,6 +43,54 @@ async def test_a_database_another_process_writes_to(
         other.execute("ROLLBACK")
         other.close()
         await add_thread(store)
+
+
+async def add_threads(store: Store, number: int, title: str = "") -> None:
+    async with store.transaction() as tx:
+        for _ in range(number):
+            await tx.threads.insert(a_thread(title))
+
+
+@asynchronous
+async def test_space_put_aside_is_given_back_when_none_is_left(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        assert (tmp_path / "reserve").stat().st_blocks * 512 >= 8 * 2**20
+        async with store.transaction() as tx:
+            await tx.fetch("PRAGMA max_page_count=60")
+        with pytest.raises(DiskFull):
+            await add_threads(store, 1000, "x" * 5000)
+        assert not (tmp_path / "reserve").exists()
+    async with opened(tmp_path):
+        assert (tmp_path / "reserve").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (2**20, 2**12):
+            with suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
+
+
+@asynchronous
+async def test_on_a_full_disk_something_can_be_deleted(small_disk: Path) -> None:
+    async with opened(small_disk) as store:
+        first = await add_thread(store)
+        fill(small_disk / "ballast")
+        with pytest.raises(DiskFull):
+            await add_threads(store, 1000)  # more than the journal has room for
+        async with store.transaction() as tx:
+            assert await tx.threads.delete(first)
+        await add_threads(store, 1000)
 
 
 @asynchronous

@@ -198,6 +198,6 @@ async def test_contents_another_live_server_wrote_lately_stay(tmp_path: Path) ->
 async def test_closing_leaves_no_trace(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.blobs.put(b"no row will come")
-    assert files_below(tmp_path) == ["state.db"]
+    assert files_below(tmp_path) == ["reserve", "state.db"]
     async with opened(tmp_path) as store:
         assert await store.dead_instances() == []

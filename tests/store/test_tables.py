@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -484,3 +485,22 @@ async def test_when_threads_were_made(tmp_path: Path) -> None:
         ids = [thread.id for thread in threads]
         assert await store.threads.created([*ids, "thread_unknown"]) == dict.fromkeys(ids, NOW)
         assert await store.threads.created([]) == {}
+
+
+@asynchronous
+async def test_events_are_stored_without_a_transaction_of_the_caller(tmp_path: Path) -> None:
+    events = [(n, "thread.message.delta", f'{{"n":{n}}}') for n in range(1, 701)]
+    async with opened(tmp_path) as store:
+        run = await add_run(store, await add_thread(store))
+        await store.append_events(run.id, events[:3])
+        await store.append_events(run.id, events[3:650])
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.append_events(run.id, [*events[650:], events[0]])
+        assert await store.events.since(run.id) == events[:650], "all or none"
+        await store.append_events(run.id, events[650:])
+        assert await store.events.since(run.id) == events
+        with pytest.raises(NotFound, match="No run found with id 'run_gone'"):
+            await store.append_events("run_gone", events[:1])
+        async with store.transaction() as tx:
+            assert await tx.threads.delete(run.thread_id)
+        assert await store.events.since(run.id) == []

@@ -35,7 +35,7 @@ REPORT = ROOT / "ui-report"
 
 BANKS_TEXT = "\n".join(
     ["Bank Name\xa0,State\xa0,Closing Date\xa0"]
-    + [f"Bank {n},{'GA FL IL'.split()[n % 3]},{1 + n % 28}-Mar-{2000 + n % 12}" for n in range(240)]
+    + [f"Bank {n},{['GA', 'FL', 'IL'][n % 3]},{1 + n % 28}-Mar-{2000 + n % 12}" for n in range(240)]
 )
 
 
@@ -175,5 +175,5 @@ def panel(
         assert page.errors == [], "errors in the browser's console"
     finally:
         if request.session.testsfailed > failed_before or sys.exc_info()[0] is not None:
-            page.shot(f"failed-{request.node.name}")
+            page.shot(f"failed-{request.node.name}", whole=True)
         context.close()

@@ -11,7 +11,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 EXPECTED_ERRORS = (
     "Blocked script execution",  # what the sandbox of a frame is there for
-    "frame is sandboxed",
+    "is sandboxed",
     "Content Security Policy",
     "Failed to load resource",  # a request that the test itself makes fail
     "net::ERR_",
@@ -43,6 +43,10 @@ class PanelPage:
         self.page.goto(f"{self._url}lab?token={self._token}{'&reset' if reset else ''}")
         self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=90_000)
         self.page.locator('.jp-SideBar [data-id="jupyter-ci-ext-panel"]').wait_for()
+        # Lab moves the focus while it restores its layout, and once more to what it has restored.
+        self.page.evaluate("jupyterapp.restored.then(() => null)")
+        self.page.locator(".jp-DirListing-item").first.wait_for()
+        self.page.locator(".jp-Launcher, .jp-Document, .jp-CodeConsole").first.wait_for()
         self.command("code-interpreter:open")
         self.message.wait_for()
         expect(self.root.get_by_label("Model")).not_to_have_value("", timeout=60_000)

@@ -31,6 +31,8 @@ def test_the_demo_profiles_a_table_that_is_dropped_in(panel: PanelPage, lab: Lab
     expect(panel.steps.locator("img").first).to_be_visible()
     expect(panel.log).to_contain_text("240 rows")
     expect(panel.root.locator(".jp-CIFileCard").first).to_be_visible()
+    # What comes last is in sight: the panel followed the answer down.
+    expect(panel.root.locator(".jp-CISummary")).to_be_in_viewport()
     panel.shot("answered")
     panel.shot("lab", whole=True)
 
@@ -116,6 +118,7 @@ def test_files_come_by_paste_by_drop_and_from_the_file_browser(panel: PanelPage)
 
 def test_a_mention_brings_a_file_in(panel: PanelPage) -> None:
     mention = "failed_banks.csv"
+    panel.page.locator(".jp-DirListing-item", has_text=mention).wait_for()
     panel.message.press_sequentially("Describe @failed")
     panel.root.get_by_role("listbox", name="Bring in").get_by_role("option").click()
     expect(panel.message).to_have_value(f"Describe {mention}")

@@ -37,8 +37,9 @@ def test_files_cells_and_errors_are_asked_about_from_their_menus(panel: PanelPag
 
     panel.command("notebook:create-new", {"kernelName": "python3", "cwd": ""})
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
-    cell.locator(".cm-content").fill("1 / 0")
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+    cell.locator(".cm-content").click()
+    page.keyboard.type("1 / 0")
     page.keyboard.press("Control+Enter")
     expect(cell).to_contain_text("ZeroDivisionError", timeout=60_000)
     cell.locator(".cm-content").click(button="right")
@@ -62,8 +63,10 @@ def test_commands_describe_their_arguments_and_are_in_the_palette(panel: PanelPa
     for id, label, kind in described:
         assert label, id
         assert kind == "object", id
-    panel.page.keyboard.press("Control+Shift+c")
-    panel.page.locator("#modal-command-palette input").fill("code interpreter thread")
+    panel.page.get_by_role("menuitem", name="View").click()
+    panel.page.get_by_role("menuitem", name="Activate Command Palette").click()
+    expect(panel.page.locator("#modal-command-palette input")).to_be_focused()
+    panel.page.keyboard.type("code interpreter thread")
     expect(
         panel.page.locator("#modal-command-palette .lm-CommandPalette-item").first
     ).to_contain_text("Thread")

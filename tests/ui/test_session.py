@@ -32,8 +32,9 @@ def test_the_session_is_shown_inspected_restarted_and_shut_down(
     # A console sees the assistant's variables, and leaves the kernel alone when it is closed.
     details.get_by_role("button", name="Open a console").click()
     console = panel.page.locator(".jp-CodeConsole")
-    expect(console.get_by_title("Idle")).to_be_visible(timeout=30_000)
-    console.locator(".jp-CodeConsole-promptCell .cm-content").fill("answer + 1")
+    expect(console).to_contain_text("IPython", timeout=30_000)  # its greeting: it is connected
+    console.locator(".jp-CodeConsole-promptCell .cm-content").click()
+    panel.page.keyboard.type("answer + 1")
     panel.page.keyboard.press("Shift+Enter")
     expect(console.locator(".jp-OutputArea-output", has_text="43")).to_be_visible(timeout=30_000)
     panel.shot("console", whole=True)

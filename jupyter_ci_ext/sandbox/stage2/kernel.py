@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,9 +19,11 @@ from ipykernel.heartbeat import Heartbeat
 from ipykernel.iostream import IOPubThread
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
+from IPython.core.error import StdinNotImplementedError
 from traitlets import default
 from traitlets.config import Config
 
+from . import manners
 from .output import BoundedSession, BudgetedOutStream, OutputBudget
 from .reserve import Reserve
 
@@ -42,6 +45,20 @@ class SandboxKernel(IPythonKernel):
 
     async def poll_stopped_queue(self) -> None:
         """There is no debugger whose queue could be polled."""
+
+    def raw_input(self, prompt: str = "") -> str:
+        """Ask whoever is attached; raise where nobody is who could answer."""
+        self._require_somebody("input")
+        return str(super().raw_input(prompt))
+
+    def getpass(self, prompt: str = "", *args: Any, **kwargs: Any) -> str:
+        """Likewise, for a secret."""
+        self._require_somebody("getpass")
+        return str(super().getpass(prompt, *args, **kwargs))
+
+    def _require_somebody(self, function: str) -> None:
+        if not self._allow_stdin:
+            raise StdinNotImplementedError(manners.NOBODY_TO_ASK.format(function))
 
 
 class SandboxKernelApp(IPKernelApp):
@@ -113,6 +130,9 @@ class SandboxKernelApp(IPKernelApp):
             self.shell.events.register("pre_execute", reserve.hold)
             self.shell.events.register("post_execute", reserve.release)
             self.shell.events.register("post_execute", _settle)
+            manners.stay(self.shell)
+            if self.settings["level"] > 1:
+                manners.hint_at_installs(self.shell)
 
     def _fd(self, port: int) -> int:
         return int(self.settings["sockets"][_PORTS[port - 1]])
@@ -130,6 +150,7 @@ def _without_pipe(socket: Any, pipe: bool, **kwargs: Any) -> IOPubThread:  # noq
 
 def run(settings: Mapping[str, Any]) -> None:
     """Preload modules, then be the kernel until it is told to stop."""
+    warnings.filterwarnings("ignore", message="To exit: use ")
     for name in settings["preload"]:
         try:
             importlib.import_module(name)

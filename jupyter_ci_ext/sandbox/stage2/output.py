@@ -5,19 +5,32 @@ This is courtesy, not a wall: the code can undo it. The server bounds the size o
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import fcntl
+import json
+import os
+import struct
+import termios
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any
 
 from ipykernel.iostream import OutStream
+from jupyter_client.jsonutil import json_clean, json_default
 from jupyter_client.session import Session
+from traitlets import Callable
 
 from .reserve import Reserve
 
 _ACCOUNTS_KEPT = 8
 _LONG_TEXT = 64 * 1024
 _LONG_LIST = 1000
+_CHUNK = 1 << 16
+_DRAIN_SECONDS = 0.5  # for what the code has written around Python, when it is over
+_PIPE_BYTES = 1 << 20  # the most an ordinary user may ask for; asking is all there is to it
 
 
 class _Account:
@@ -96,9 +109,36 @@ class OutputBudget:
 
 
 class BudgetedOutStream(OutStream):
-    """stdout or stderr of the kernel, held to the execution's budget."""
+    """stdout or stderr of the kernel, held to the execution's budget.
+
+    What is written around Python, to the descriptor itself or by subprocesses, comes through a pipe.
+    ipykernel reads that in small pieces and copies it to what stdout was before, the server's log of
+    this sandbox: a flood would wait for both. Here it is drained fast, and goes nowhere else.
+    """
 
     budget: OutputBudget
+    _draining = False
+
+    def fileno(self) -> int:
+        """The descriptor whose output is shown; a subprocess may be given it."""
+        if self._should_watch:
+            return int(self._original_stdstream_fd)
+        return int(super().fileno())
+
+    def _watch_pipe_fd(self) -> None:
+        if self._fid is None:
+            return
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._fid, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with contextlib.suppress(OSError):
+            while (data := os.read(self._fid, _CHUNK)) and self._should_watch:
+                self._draining = True
+                text = decoder.decode(data)
+                if text:
+                    self.write(text)
+                self._draining = False
 
     def write(self, string: str) -> int:
         if not isinstance(string, str):
@@ -110,17 +150,41 @@ class BudgetedOutStream(OutStream):
 
     def settle(self) -> None:
         """Print what was held back of the current execution."""
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self._undrained() and time.monotonic() < deadline:
+            time.sleep(0.002)
         rest = self.budget.settle(self._execution()).get(self.name)
         if rest:
             super().write(rest)
+
+    def _undrained(self) -> bool:
+        """Whether something that was written around Python is on its way."""
+        if self._fid is None:
+            return False
+        waiting = fcntl.ioctl(self._fid, termios.FIONREAD, b"\0" * 4)
+        return self._draining or struct.unpack("=i", waiting)[0] > 0
 
     def _execution(self) -> str:
         return str(self.parent_header.get("msg_id", ""))
 
 
-class BoundedSession(Session):
-    """A session none of whose messages is larger than the server will take."""
+_pack: Any = Session.pack.default_value
 
+
+def pack(message: Any) -> bytes:
+    """Jupyter's packing, which refuses half of a surrogate pair: text that code may well print."""
+    try:
+        packed: bytes = _pack(message)
+    except UnicodeEncodeError:
+        # escaped, it can be sent; the server replaces it
+        packed = json.dumps(json_clean(message), default=json_default, allow_nan=False).encode()
+    return packed
+
+
+class BoundedSession(Session):
+    """A session that can send any text, and no message larger than the server will take."""
+
+    pack = Callable(pack)
     limit: int = 16 << 20
     reserve: Reserve
 

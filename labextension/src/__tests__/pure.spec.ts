@@ -181,7 +181,9 @@ describe('words', () => {
   it('says what became of the variables after a stop', () => {
     const stopped = run('r', { status: 'cancelled' });
     expect(noticeOfRun(stopped, trans, true)!.text).toMatch(/^Variables and/);
-    expect(noticeOfRun(stopped, trans, false)!.text).toMatch(/no variables/);
+    expect(noticeOfRun(stopped, trans, false)!.text).toMatch(
+      /variables are gone/
+    );
     expect(noticeOfRun(run('r', { status: 'completed' }), trans)).toBeNull();
   });
 

@@ -33,6 +33,8 @@ export interface IOutcome {
   /** What the server says about an execution that did not end by itself. */
   reason: string;
   seconds: number | null;
+  /** Whether the variables survived; null where the server does not say. */
+  kept: boolean | null;
 }
 
 /**
@@ -161,7 +163,8 @@ function judge(step: Step, call: ICodeCall): IOutcome {
     state: stateOf(step, said.execution, error),
     error,
     reason: said.reason ?? step.last_error?.message ?? '',
-    seconds: secondsOf(step, said.seconds)
+    seconds: secondsOf(step, said.seconds),
+    kept: said.kept === undefined ? null : said.kept === 'true'
   };
 }
 
@@ -208,6 +211,17 @@ export function codeRuns(item: Item): number {
   return item.kind === 'run'
     ? item.parts.filter(part => part.kind === 'code').length
     : 0;
+}
+
+/** Whether variables survived the last code of a run; null where that is not known. */
+export function variablesKept(parts: readonly Part[]): boolean | null {
+  for (let at = parts.length - 1; at >= 0; at--) {
+    const part = parts[at];
+    if (part.kind === 'code') {
+      return part.outcome.kept;
+    }
+  }
+  return null;
 }
 
 /** Ids of the images that a run's code steps show: its messages need not show them again. */

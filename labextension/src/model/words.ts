@@ -30,12 +30,12 @@ export interface INotice {
 /**
  * What to say about a run that did not complete; null for one that did or goes on.
  *
- * @param alive - whether the thread has a live session; null where that is not known
+ * @param kept - whether the variables survived; null where that is not known
  */
 export function noticeOfRun(
   run: Run,
   trans: TranslationBundle,
-  alive: boolean | null = null
+  kept: boolean | null = null
 ): INotice | null {
   switch (run.status) {
     case 'failed':
@@ -65,11 +65,11 @@ export function noticeOfRun(
         tone: 'info',
         title: trans.__('Stopped.'),
         text:
-          alive === null
+          kept === null
             ? trans.__('Files are kept.')
-            : alive
+            : kept
               ? trans.__('Variables and files are kept.')
-              : trans.__('Files are kept; there are no variables.'),
+              : trans.__('Files are kept, variables are gone.'),
         details: run.last_error?.message ?? '',
         deeds: ['retry']
       };

@@ -4,7 +4,7 @@ import * as React from 'react';
 import { isOver } from '../model/conversation';
 import { count, duration } from '../model/format';
 import type { ThreadModel } from '../model/thread';
-import { codeRuns, shownImages } from '../model/timeline';
+import { codeRuns, shownImages, variablesKept } from '../model/timeline';
 import type { Item } from '../model/timeline';
 import { noticeOfRun } from '../model/words';
 import type { Run } from '../wire';
@@ -24,15 +24,14 @@ export function RunGroup(props: {
   thread: ThreadModel;
   isLast: boolean;
 }): JSX.Element {
-  const { model, trans } = useServices();
+  const { trans } = useServices();
   const { item, thread, isLast } = props;
   const { run, parts } = item;
   const shown = shownImages(parts);
   const files = filesOf(
     parts.flatMap(part => (part.kind === 'text' ? [part.message] : []))
   ).filter(id => !shown.has(id));
-  const notice =
-    run && noticeOfRun(run, trans, isLast ? model.session.isAlive : null);
+  const notice = run && noticeOfRun(run, trans, variablesKept(parts));
   return (
     <div className="jp-CIRun" data-status={run?.status}>
       {parts.map(part => {

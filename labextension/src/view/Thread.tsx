@@ -140,20 +140,26 @@ function useStickToEnd(thread: ThreadModel) {
       return;
     }
     let height = 0;
+    let top = 0;
     const onScroll = () => {
       const { scrollHeight, scrollTop, clientHeight } = element;
-      // Content that grows moves the end away; only a scroll of the reader's own lets go of it.
-      if (scrollHeight === height || scrollTop + clientHeight >= height) {
-        sticky.current = scrollHeight - scrollTop - clientHeight < 40;
-        setAway(!sticky.current);
+      // Content that grows moves the end away, content that shrinks moves what is shown: only an
+      // upward scroll in content of one height is the reader's own, and lets go of the end.
+      if (scrollHeight - scrollTop - clientHeight < 40) {
+        sticky.current = true;
+      } else if (scrollTop < top - 1 && scrollHeight >= height) {
+        sticky.current = false;
       }
+      setAway(!sticky.current);
       height = scrollHeight;
+      top = scrollTop;
     };
     const grown = new ResizeObserver(() => {
       if (sticky.current) {
         element.scrollTop = element.scrollHeight;
       }
       height = element.scrollHeight;
+      top = element.scrollTop;
     });
     grown.observe(content.current);
     grown.observe(element);

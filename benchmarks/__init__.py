@@ -1,0 +1,1 @@
+"""What we claim, measured against what users would pick instead: ``python -m benchmarks``."""

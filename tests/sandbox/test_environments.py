@@ -1,0 +1,132 @@
+"""``c.Sandbox.python``: environments of other kinds than the server's, and those that cannot serve."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from jupyter_ci_ext.errors import SandboxUnavailable
+from jupyter_ci_ext.sandbox.policy import Policy
+from jupyter_ci_ext.sandbox.probe import probe
+
+from .conftest import ORDINARY, ROOT, require, require_user
+
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+OUR_PACKAGES = sysconfig.get_paths()["platlib"]
+
+
+def _venv(folder: Path, python: str, *options: str) -> str:
+    """An environment that has the packages of this one, by a path file, so that nothing is fetched."""
+    command = [python, "-m", "venv", "--without-pip", *options, str(folder)]
+    if python == "uv":
+        command = ["uv", "venv", "-q", "--offline", "-p", sys.executable, str(folder)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    if made.returncode != 0:
+        pytest.skip(f"{command[0]} makes no environment here: {made.stderr[-200:]}")
+    packages = folder / f"lib/python{VERSION}/site-packages"
+    (packages / "ours.pth").write_text(OUR_PACKAGES)
+    return str(folder / "bin/python")
+
+
+def _pyenv() -> str:
+    found = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{VERSION}.*/bin/python"))
+    if not found:
+        pytest.skip(f"there is no Python {VERSION} of pyenv")
+    return str(found[-1])
+
+
+def _make(kind: str, folder: Path) -> str:
+    base = getattr(sys, "_base_executable", sys.executable)
+    if kind == "uv":
+        if shutil.which("uv") is None:
+            pytest.skip("there is no uv")
+        return _venv(folder, "uv")
+    if kind == "pyenv":
+        return _venv(folder, _pyenv())
+    options = {"venv": ["--symlinks"], "system packages": ["--system-site-packages"]}
+    return _venv(folder, base, *options.get(kind, ["--copies"]))
+
+
+_KINDS = ["venv", "system packages", "copies", "pyenv", "uv"]
+
+
+@pytest.mark.parametrize("who", ["root", "user"])
+@pytest.mark.parametrize(("kind", "level"), [*((kind, 3) for kind in _KINDS), ("venv", 2)])
+def test_code_runs_in_another_environment(kind: str, level: int, who: str) -> None:
+    require(level)
+    require_user(who)
+    if (who, kind) == ("user", "pyenv") and os.getuid() == 0:
+        pytest.skip("root's pyenv cannot be read by an ordinary user")
+    folder = Path(os.environ["TMPDIR"])
+    folder.chmod(0o777)
+    prefix = folder / f"{kind} {who} {level}"
+    python = _make(kind, prefix)
+    (folder / "home").mkdir(exist_ok=True)
+    (folder / "home").chmod(0o777)
+    other = who == "user" and os.getuid() == 0
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.sandbox.environments", str(level), python],
+        cwd=ROOT,
+        env={
+            "HOME": str(folder / "home") if other else os.environ.get("HOME", "/"),
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **({"user": ORDINARY, "group": ORDINARY, "extra_groups": []} if other else {}),
+    )
+    assert answer.stdout == f"{prefix} {VERSION} child\nread-only\n", answer.stderr[-1500:]
+
+
+def _interpreter(folder: Path, kind: str) -> str:
+    """Something at a path that is no use as an interpreter."""
+    path = folder / "python"
+    if kind == "an empty environment":
+        base = getattr(sys, "_base_executable", sys.executable)
+        subprocess.run([base, "-m", "venv", "--without-pip", str(folder / "env")], check=True)
+        return str(folder / "env/bin/python")
+    if kind == "an old ipykernel":
+        python = _venv(folder / "env", getattr(sys, "_base_executable", sys.executable))
+        packages = folder / f"env/lib/python{VERSION}/site-packages"
+        (packages / "ipykernel-6.29.0.dist-info").mkdir()
+        (packages / "ipykernel-6.29.0.dist-info/METADATA").write_text(
+            "Metadata-Version: 2.1\nName: ipykernel\nVersion: 6.29.0\n"
+        )
+        return python
+    if kind != "missing":
+        path.write_text("#!/bin/sh\necho 'no Python'\n")
+        path.chmod(0o644 if kind == "not executable" else 0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "No such file or directory. Set c.Sandbox.python"),
+        ("not executable", "Permission denied"),
+        ("no Python", "cannot run a kernel"),
+        ("an empty environment", "Install ipykernel >= 7 there"),
+        ("an old ipykernel", "has ipykernel 6.29.0; the code interpreter needs 7 or later"),
+    ],
+)
+def test_an_interpreter_that_cannot_serve_is_named(kind: str, words: str, tmp_path: Path) -> None:
+    require(2)
+    python = _interpreter(tmp_path, kind)
+    report = asyncio.run(probe(Policy(python=python)))
+    with pytest.raises(SandboxUnavailable) as caught:
+        report.check()
+    message = caught.value.message
+    assert message.startswith(f"No code can run here. The interpreter {python} ")
+    assert words in message
+    assert "isolation level" not in message
