@@ -187,6 +187,7 @@ class CodeInterpreterApp(ExtensionApp):
         from .events import EventBus
         from .kernels.pool import Sessions
         from .llm.provider import Models
+        from .metrics import SESSIONS
         from .services.bundle import Services
         from .store.database import Store
 
@@ -202,6 +203,7 @@ class CodeInterpreterApp(ExtensionApp):
         sessions = Sessions(pool, sandbox, kernel_manager, workspaces, self.log, root=root)
         closing.push_async_callback(self._limited, "sessions", sessions.stop)
         await sessions.start()
+        SESSIONS.set_function(lambda: len(sessions.list()))
         bus, limits = EventBus(), self._run_limits(sandbox)
         supervisor = Supervisor(
             store=store, bus=bus, models=models, sessions=sessions, limits=limits

@@ -13,7 +13,7 @@ import jupyter_ci_ext
 PACKAGE = Path(jupyter_ci_ext.__file__).parent
 
 LAYERS = (
-    {"errors", "ids", "to_thread"},
+    {"errors", "ids", "metrics", "to_thread"},
     {"wire"},
     {"events", "store", "llm", "sandbox"},
     {"kernels"},

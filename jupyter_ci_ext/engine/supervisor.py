@@ -19,6 +19,7 @@ from jupyter_ci_ext.engine.recovery import recover
 from jupyter_ci_ext.engine.state import is_over
 from jupyter_ci_ext.errors import InvalidRequest, NotFound
 from jupyter_ci_ext.events import Event, EventBus, RunLog
+from jupyter_ci_ext.metrics import RUNS
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.run_step import RunStep
@@ -156,6 +157,8 @@ class Supervisor:
     def _ended(self, live: LiveRun, task: asyncio.Task[None]) -> None:
         self._live.pop(live.run.id, None)
         self._bus.drop(live.run.id)
+        if is_over(live.run):
+            RUNS.labels(live.run.status).inc()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._logger.error("Run %s broke down", live.run.id, exc_info=error)
 

@@ -25,6 +25,7 @@ from jupyter_ci_ext.kernels.jobs import Jobs
 from jupyter_ci_ext.kernels.launcher import Kernel
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output
 from jupyter_ci_ext.kernels.workspace import Collected, StagedFile, Workspace
+from jupyter_ci_ext.metrics import EXECUTIONS
 from jupyter_ci_ext.sandbox.policy import Policy
 
 State = Literal["starting", "idle", "busy", "lost"]
@@ -340,7 +341,9 @@ class Session:
             self._active = time.time()
             self._execution = None
             execution.finished.set()
-            execution.outputs.put(replace(end, seconds=time.monotonic() - started))
+            end = replace(end, seconds=time.monotonic() - started)
+            EXECUTIONS.labels(end.status).observe(end.seconds)
+            execution.outputs.put(end)
 
     async def _run(self, execution: _Execution, code: str) -> ExecutionEnd:
         connection = self._connection

@@ -14,6 +14,7 @@ from jupyter_ci_ext.errors import LLMError
 from jupyter_ci_ext.llm.base import LLM, Delta, Turn
 from jupyter_ci_ext.llm.endpoint import Endpoint
 from jupyter_ci_ext.llm.openai_prompt import Wording, refused_parameter, request
+from jupyter_ci_ext.metrics import MODEL_ERRORS
 
 if TYPE_CHECKING:
     from openai import AsyncStream
@@ -88,14 +89,16 @@ class OpenAIChat(LLM):
                     yield delta
                 if reader.over:
                     break
-        except LLMError:
+        except LLMError as error:
+            MODEL_ERRORS.labels(error.kind).inc()
             raise
         except Exception as error:  # translated, or unknown to the client library itself
             if reader is None or not reader.finished:  # else only the usage is missing
                 self.context_tokens = window_of(error) or self.context_tokens
-                raise translate(
-                    error, self._endpoint.settings, turn.model, began=reader is not None
-                ) from error
+                began = reader is not None
+                failure = translate(error, self._endpoint.settings, turn.model, began=began)
+                MODEL_ERRORS.labels(failure.kind).inc()
+                raise failure from error
         finally:
             if stream is not None:
                 await _hang_up(stream)

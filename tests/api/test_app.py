@@ -86,6 +86,7 @@ async def test_a_run_polled_and_streamed(kernelspec, extension, jp_serverapp, jp
         )
         return reply.body if body.get("stream") else json.loads(reply.body)
 
+    before = await samples(jp_fetch)
     tools = [{"type": "code_interpreter"}]
     assistant = (await call("assistants", model="demo", tools=tools))["id"]
     question = {"role": "user", "content": "Solve the equation 3x + 11 = 14"}
@@ -117,3 +118,16 @@ async def test_a_run_polled_and_streamed(kernelspec, extension, jp_serverapp, jp
     names = [line[7:] for line in events.decode().split("\n") if line.startswith("event: ")]
     assert names[:3] == ["thread.run.created", "thread.run.queued", "thread.run.in_progress"]
     assert names[-2:] == ["thread.run.completed", "done"]
+    counts = await samples(jp_fetch)
+    runs = 'code_interpreter_runs_total{status="completed"}'
+    executions = 'code_interpreter_execution_seconds_count{status="ok"}'
+    for name in (runs, executions):
+        assert counts[name] >= before.get(name, 0) + 2, name
+    assert counts["code_interpreter_sessions"] == 1
+
+
+async def samples(jp_fetch: Any) -> dict[str, float]:
+    """What Prometheus would read of the extension."""
+    lines = (await jp_fetch("metrics")).body.decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if line.startswith("code_interpreter_"))
+    return {name: float(value) for name, value in pairs}

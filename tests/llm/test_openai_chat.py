@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from jupyter_ci_ext.errors import LLMError
 from jupyter_ci_ext.llm.base import (
@@ -502,6 +503,21 @@ async def test_a_server_that_fails_is_asked_again_and_no_more_than_that(upstream
         await collect(chat())
     assert caught.value.kind == "server"
     assert len(upstream.chats) == 6
+
+
+async def test_every_failed_request_is_counted(upstream, chat):
+    def counted() -> list[float]:
+        name, kinds = "code_interpreter_model_errors_total", ("server", "rate_limit", "connection")
+        return [REGISTRY.get_sample_value(name, {"kind": kind}) or 0 for kind in kinds]
+
+    before = counted()
+    upstream.enqueue(error(500, "oops"), say("ok"))
+    await collect(chat())
+    for answer in error(429, "slow down", retry_after=900), cut(after=2):
+        upstream.enqueue(answer)
+        with pytest.raises(LLMError):
+            await collect(chat())
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1, 1]
 
 
 async def test_a_connection_that_breaks_before_anything_came_is_tried_again(upstream, chat):
