@@ -9,7 +9,7 @@ from .measure import Measure, Result, at_most, interleaved
 from .server import Client, jupyter, new_thread
 from .upstream import Upstream
 
-ROUNDS = 7
+ROUNDS = 5
 
 TIMED = """
 import time as _time

@@ -11,7 +11,7 @@ from .measure import Measure, Result, Target, at_most, interleaved
 from .server import Server, asking, is_code_result, jupyter
 from .upstream import Upstream
 
-ROUNDS = 4
+ROUNDS = 3
 PLAIN = "print(6 * 7)"
 IMPORTS = "import pandas, matplotlib.pyplot\nprint(pandas.__name__)"
 

@@ -66,7 +66,7 @@ class FormReader:
         self.form = Form()
         self._file_field = file_field
         self._sink = sink
-        self._buffer = bytearray()
+        self._pieces: list[bytes] = []
         self._parts = 0
         self._part = _Part()
         self._in_file = False
@@ -95,9 +95,9 @@ class FormReader:
             self._parser.write(chunk)
         except FormParserError as error:
             raise _broken(error) from None
-        if self._buffer:
-            data, self._buffer = bytes(self._buffer), bytearray()
-            await self._sink.write(data)
+        pieces, self._pieces = self._pieces, []
+        if pieces:
+            await self._sink.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def finish(self) -> Form:
         """The body is complete; what was in the form."""
@@ -133,7 +133,7 @@ class FormReader:
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
-            self._buffer += data[start:end]
+            self._pieces.append(data[start:end])  # no copy of a chunk that is all file
             return
         self._part.value += data[start:end]
         if len(self._part.value) > MOST_FIELD_BYTES:

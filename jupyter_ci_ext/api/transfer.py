@@ -6,6 +6,7 @@ and closes makes proxies report a 502 or 503 of their own, which clients take fo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class UploadHandler(ResourceHandler):
         self._refused = False
         self._reader: FormReader | None = None
         self._cleanup = AsyncExitStack()
-        self._busy = anyio.Lock()
+        self._busy = asyncio.Lock()  # anyio's goes round the loop with each piece
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Make ready to receive; whatever is wrong is kept until the body has been read."""

@@ -9,6 +9,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Container, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import BinaryIO
 from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.errors import StoreError
 from jupyter_ci_ext.kernels import collect, folders, record
+from jupyter_ci_ext.kernels.collect import Copied
 from jupyter_ci_ext.kernels.names import free_name, printable, safe_name
 from jupyter_ci_ext.kernels.slots import Slot
 
@@ -31,6 +33,9 @@ NOTE_TOO_MANY_ENTRIES = (
 )
 
 _FICLONE = 0x40049409
+
+_COPIES = 4
+"""Files that are copied out at a time; copying and hashing leave the interpreter to others."""
 
 
 @dataclass(frozen=True)
@@ -223,16 +228,28 @@ class Workspace:
                 found.notes.append(
                     NOTE_TOO_MANY_FILES.format(count=len(changed), limit=self._max_new_files)
                 )
-            for path in changed[: self._max_new_files]:
-                self._collect_one(root, path, found)
+            with ThreadPoolExecutor(_COPIES) as copying:
+                copies = [
+                    (path, copying.submit(self._copy, root, path))
+                    for path in changed[: self._max_new_files]
+                ]
+            try:
+                for path, copied in copies:
+                    self._collect_one(path, copied, found)
+            except BaseException:
+                _discard(copied for _, copied in copies)
+                raise
         self._seen = now.files
         return found
 
-    def _collect_one(self, root: int, path: str, found: Collected) -> None:
+    def _copy(self, root: int, path: str) -> Copied:
+        return collect.copy_out(root, path, self._incoming, self._max_file_size)
+
+    def _collect_one(self, path: str, copied: Future[Copied], found: Collected) -> None:
         name, replaces = self._original(path)
         shown = printable(name)
         try:
-            copy = collect.copy_out(root, path, self._incoming, self._max_file_size)
+            copy = copied.result()
         except collect.Refused as refusal:
             found.notes.append(NOTE_NOT_SAVED.format(name=shown, what=refusal))
             return
@@ -264,6 +281,13 @@ class Workspace:
             if source is not None:
                 self._hashes[path] = source
         return self._hashes.get(path)
+
+
+def _discard(copies: Iterable[Future[Copied]]) -> None:
+    """Delete the copies that were made, as far as they are still there."""
+    for copied in copies:
+        if copied.exception() is None:
+            copied.result().path.unlink(missing_ok=True)
 
 
 class _There:

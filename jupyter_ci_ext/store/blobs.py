@@ -175,10 +175,12 @@ class BlobWriter:
         self._pieces: list[bytes] = []
         self._pending = 0
         self._fd = -1
+        self._flushing: asyncio.Task[None] | None = None
 
     async def write(self, data: bytes) -> None:
-        """Add *data*; small pieces are gathered, memory stays at about one chunk.
+        """Add *data*; small pieces are gathered, memory stays at about two chunks.
 
+        One chunk is hashed and written while the next one comes, so trouble is heard of later.
         Raises `PayloadTooLarge` beyond the limit, `StoreError` when the disk refuses.
         """
         self.size += len(data)
@@ -187,10 +189,14 @@ class BlobWriter:
         self._pieces.append(bytes(data))
         self._pending += len(data)
         if self._pending >= CHUNK:
-            await on_disk(self._flush, self._blobs.root)
+            await uninterrupted(self._flushed())
+            pieces, self._pieces, self._pending = self._pieces, [], 0
+            flushing = on_disk(partial(self._flush, pieces), self._blobs.root)
+            self._flushing = asyncio.ensure_future(flushing)
 
     async def finish(self) -> Blob:
         """Make the content whole and durable under its name, held until a row refers to it."""
+        await uninterrupted(self._flushed())
         await on_disk(self._sync, self._blobs.root)
         sha256 = self._sha256.hexdigest()
         await self._blobs.place(self._tmp, sha256, self.size)
@@ -198,15 +204,23 @@ class BlobWriter:
 
     async def abandon(self) -> None:
         """Remove what is left of the temporary file."""
+        await uninterrupted(self._abandon())
+
+    async def _abandon(self) -> None:
+        if self._flushing is not None:
+            await asyncio.gather(self._flushing, return_exceptions=True)
         if self._fd >= 0:
             await on_disk(self._clean_up, self._blobs.root)
 
-    def _flush(self) -> None:
+    async def _flushed(self) -> None:
+        if self._flushing is not None:
+            await self._flushing
+
+    def _flush(self, pieces: list[bytes]) -> None:
         if self._fd < 0:
             self._tmp.parent.mkdir(mode=0o700, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(self._tmp, flags, 0o600)
-        pieces, self._pieces, self._pending = self._pieces, [], 0
         for piece in pieces:
             self._sha256.update(piece)
             if self._md5 is not None:
@@ -216,7 +230,7 @@ class BlobWriter:
                 rest = rest[os.write(self._fd, rest) :]
 
     def _sync(self) -> None:
-        self._flush()
+        self._flush(self._pieces)
         os.fsync(self._fd)
 
     def _clean_up(self) -> None:

@@ -42,6 +42,18 @@ BEGIN = ["run.created", "run.queued", "run.in_progress"]
 
 
 @runs
+async def test_a_model_faster_than_the_store_makes_fewer_and_longer_deltas(tmp_path: Path) -> None:
+    words = [f"word{n} " for n in range(1500)]
+    llm = ScriptedLLM([*map(TextDelta, words), Usage(1, 1), Finished("stop")])
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
+        done = await house.go("Write!")
+    deltas = [content["text"] for data in done.deltas("message") for content in data["content"]]
+    assert "".join(delta["value"] for delta in deltas) == "".join(words) == done.text
+    assert ["annotations" in delta for delta in deltas] == [True] + [False] * (len(deltas) - 1)
+    assert len(deltas) < len(words)
+
+
+@runs
 async def test_a_plain_answer(tmp_path: Path) -> None:
     llm = ScriptedLLM(says("The answer is 42."))
     async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
