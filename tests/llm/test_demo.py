@@ -134,6 +134,11 @@ async def test_code_that_fails_is_not_hidden(talk):
     assert "ZeroDivisionError: division by zero" in answer
 
 
+async def test_the_name_of_an_error_that_was_only_printed_is_no_failure(talk):
+    answer = await talk.ask("```python\nprint('MemoryError')\nprint('alive')\n```")
+    assert answer.startswith("It ran and gave:")
+
+
 async def test_a_module_that_is_missing_is_named_with_what_is_there(talk):
     answer = await talk.ask("```python\nimport no_such_module\n```")
     assert "needs the Python module `no_such_module`" in answer

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Warning|Exit))(?:: (.*))?$")
+# What a traceback has besides its last line, which code may also print by itself.
+_TRACE = re.compile(
+    r"^(?:-{40,}$|Traceback \(most recent|\s*(?:Cell In\[|File )|-+> \d+ |UsageError: )",
+    re.MULTILINE,
+)
 _NOTES = re.compile(r"^(?:\[\d+ pictures? w|Files written or changed:|\(This ran in a new session)")
 
 
@@ -77,7 +82,7 @@ class Outcome:
     def failure(self) -> Failure | None:
         """The exception at the end of the text, if it ended with one."""
         lines = self.printed.rstrip().splitlines()
-        if not any("Traceback (most recent" in line or "Error" in line for line in lines):
+        if not _TRACE.search("\n".join(lines)):
             return None
         for number in range(len(lines) - 1, max(-1, len(lines) - 12), -1):
             if found := _ERROR.match(lines[number].strip()):
