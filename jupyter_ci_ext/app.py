@@ -272,6 +272,7 @@ class CodeInterpreterApp(ExtensionApp):
             memory=policy.memory or None,
             execution_time=policy.execution_seconds or None,
             disk=policy.disk or None,
+            python=policy.python,
             folders=sandbox.workspace_folders,
         )
 

@@ -91,7 +91,7 @@ async def read_brief(
                 }.values()
             ),
             limits,
-            await to_thread.run_sync(installed),
+            await to_thread.run_sync(installed, limits.python),
             folder,
         )
     turn = first_turn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import metadata
@@ -67,6 +68,8 @@ PACKAGES: Final = (
 )
 """Packages that models like to use; those that are there are named."""
 
+_ASK_SECONDS: Final = 30
+
 MOST_FILES: Final = 100
 """Files that are named; of the others only the number is told."""
 
@@ -100,12 +103,37 @@ def describe(
     )
 
 
-@lru_cache(maxsize=1)
-def installed() -> tuple[str, ...]:
-    """Those of `PACKAGES` that are installed beside us, where the kernel runs too, with versions.
+_ASK: Final = """
+import sys
+from importlib import metadata
+for name in sys.argv[1:]:
+    try:
+        print(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        pass
+"""
 
-    Reads the disk once: call it in a thread.
+
+@lru_cache(maxsize=4)
+def installed(python: str = "") -> tuple[str, ...]:
+    """Those of `PACKAGES` that the interpreter *python* (empty: ours) has, with versions.
+
+    Reads the disk once, or runs that interpreter: call it in a thread.
     """
+    if python:
+        command = [python, "-I", "-c", _ASK, *PACKAGES]
+        try:
+            answer = subprocess.run(
+                command,
+                env={"LANG": "C.UTF-8"},
+                capture_output=True,
+                text=True,
+                timeout=_ASK_SECONDS,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ()  # the session will say what is wrong with it
+        return tuple(answer.stdout.splitlines())
     found: list[str] = []
     for name in PACKAGES:
         try:

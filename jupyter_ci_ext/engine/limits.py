@@ -37,6 +37,8 @@ class RunLimits:
     """Seconds one execution may take, as the model is told."""
     disk: int | None = None
     """Bytes the code may write to ``/mnt/data``, as the model is told."""
+    python: str = ""
+    """The interpreter whose packages the model is told of; empty: that of the server."""
     folders: bool = False
     """Whether a thread's metadata may name a folder of the user's for its code to read."""
     network: bool = False

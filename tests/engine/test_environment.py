@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import venv
+from pathlib import Path
+
 from jupyter_ci_ext.engine.environment import MOST_FILES, PACKAGES, describe, installed
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.llm.base import FileNote
@@ -55,3 +58,23 @@ def test_packages_are_those_that_are_there() -> None:
     found = installed()
     assert any(line.startswith("numpy ") for line in found)
     assert {line.split(" ")[0] for line in found} <= set(PACKAGES)
+
+
+def test_the_packages_are_those_of_the_environment_the_code_runs_in(tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=False)
+    python = tmp_path / "env/bin/python"
+    assert installed(str(python)) == ()
+    (packages,) = (tmp_path / "env/lib").glob("python*/site-packages")
+    (packages / "polars-9.8.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: polars\nVersion: 9.8\n"
+    (packages / "polars-9.8.dist-info/METADATA").write_text(metadata)
+    installed.cache_clear()
+    assert installed(str(python)) == ("polars 9.8",)
+    assert installed(str(tmp_path / "none")) == ()
+
+
+def test_an_attached_folder_is_told() -> None:
+    text = describe([], [], LIMITS, [], "data/2026")
+    assert text.endswith("read what you need.")
+    assert "## The user's folder data/2026\nIt is at /mnt/workspace" in text
+    assert "/mnt/workspace" not in describe([], [], LIMITS, [])

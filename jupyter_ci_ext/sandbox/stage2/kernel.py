@@ -130,12 +130,24 @@ class SandboxKernelApp(IPKernelApp):
             self.shell.events.register("pre_execute", reserve.hold)
             self.shell.events.register("post_execute", reserve.release)
             self.shell.events.register("post_execute", _settle)
+            _release_at_errors(self.shell, reserve)
             manners.stay(self.shell)
             if self.settings["level"] > 1:
                 manners.hint_at_installs(self.shell)
 
     def _fd(self, port: int) -> int:
         return int(self.settings["sockets"][_PORTS[port - 1]])
+
+
+def _release_at_errors(shell: Any, reserve: Reserve) -> None:
+    """Give the reserve back before an error is shown: that needs memory, and the code is over."""
+    show = shell._showtraceback
+
+    def show_traceback(*args: Any) -> None:
+        reserve.release()
+        show(*args)
+
+    shell._showtraceback = show_traceback
 
 
 def _settle() -> None:

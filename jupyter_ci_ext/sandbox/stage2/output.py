@@ -117,6 +117,7 @@ class BudgetedOutStream(OutStream):
     """
 
     budget: OutputBudget
+    flush_timeout = 2  # without memory the thread that sends may drop what it was asked
     _draining = False
 
     def fileno(self) -> int:

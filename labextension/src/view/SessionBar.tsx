@@ -134,7 +134,7 @@ function Idle({ session }: { session: ISession | null }): JSX.Element {
   } else if (session?.expires_at) {
     const minutes = Math.max(
       0,
-      Math.ceil((session.expires_at - now / 1000) / 60)
+      Math.round((session.expires_at - now / 1000) / 60)
     );
     text = trans.__('%1 min idle left', minutes);
     short = trans.__('%1 min', minutes);
