@@ -213,6 +213,8 @@ FIELDS: list[tuple[dict[str, str], str, str | None, str | None]] = [
      "'assistants', 'batch', 'user_data', 'vision', 'evals'] - 'purpose'", None, "purpose"),
     ({"expires_after": "x"}, "Invalid type for 'expires_after': expected an object, but got a "
      "string instead.", "invalid_type", "expires_after"),
+    ({"expires_after": "{x"}, "Invalid type for 'expires_after': expected an object, but got a "
+     "string instead.", "invalid_type", "expires_after"),
     ({"expires_after[seconds]": "3600"}, "Missing required parameter: 'expires_after.anchor'.",
      "missing_required_parameter", "expires_after.anchor"),
     ({"expires_after[anchor]": "now", "expires_after[seconds]": "3600"}, "Invalid value: 'now'. "

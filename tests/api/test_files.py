@@ -75,6 +75,9 @@ async def test_a_lifetime_is_a_nested_field(upload) -> None:
     fields = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
     code, file = await upload(form(b"x", purpose="assistants", **fields))
     assert (code, file["expires_at"]) == (200, file["created_at"] + 3600)
+    as_json = {"expires_after": '{"anchor": "created_at", "seconds": 3600}'}
+    code, file = await upload(form(b"x", purpose="assistants", **as_json))
+    assert (code, file["expires_at"]) == (200, file["created_at"] + 3600)
     fields["expires_after[seconds]"] = "1"
     code, error = await upload(form(b"x", purpose="assistants", **fields))
     assert (code, error["error"]["param"]) == (400, "expires_after.seconds")
