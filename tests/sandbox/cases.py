@@ -104,7 +104,13 @@ def _reads() -> list[Case]:
         _case("reads", "runtime folder", "return os.listdir(T['runtime'])"),
         _case("reads", "folder of the sockets", "return os.listdir(T['sockets'])"),
         _case("reads", "host's /tmp", "return reads(T['tmp_file'])"),
-        _case("reads", "/root", "return os.listdir('/root')"),
+        _case(
+            "reads",
+            "/root",
+            # Python itself may live there; then the folders on the way to it are to be seen.
+            "import sys; way = {p.split('/')[2] for p in (sys.prefix, sys.base_prefix, *sys.path) "
+            "if p.startswith('/root/')}; return sorted(set(os.listdir('/root')) - way)",
+        ),
         _case(
             "reads",
             "environments of all processes",

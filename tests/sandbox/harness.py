@@ -147,7 +147,10 @@ class Listeners:
                 while True:
                     connection, _ = listener.accept()
                     self.hits.append(name)
-                    connection.close()
+                    # Closed at once, what the case sends next would look refused.
+                    connection.settimeout(1)
+                    with connection, contextlib.suppress(OSError):
+                        connection.recv(100)
 
         return self._serve(listener, serve)
 
