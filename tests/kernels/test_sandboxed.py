@@ -221,7 +221,7 @@ def test_an_interrupt_keeps_the_variables(sessions: Sessions, wait: Wait) -> Non
 
 FLOODS = {
     "many prints": "line = 'x' * 8191\nfor _ in range(36_000): print(line)",
-    "one print": "print('x' * (300 << 20))",
+    "one print": "print('x' * (100 << 20))",
     "around Python": "import os\nfor _ in range(60): os.write(1, b'x' * 1_000_000)",
     "a subprocess": "import subprocess; subprocess.run('yes | head -c 60000000', shell=True)",
     "a subprocess given stdout": "import subprocess, sys\n"
@@ -267,7 +267,7 @@ def test_output_around_python_has_a_beginning_and_an_end(
     sessions: Sessions, wait: Wait, how: str
 ) -> None:
     async def scenario() -> None:
-        async with sessions.use("thread_a") as session:
+        async with sessions.use(f"thread_{how[:2]}") as session:
             text = await printed(session, f"import os, subprocess\n{AROUND[how]};")
             assert text.startswith("0")
             assert "characters left out …]" in text

@@ -25,7 +25,7 @@ from traitlets.config import Config
 
 from . import manners
 from .output import BoundedSession, BudgetedOutStream, OutputBudget
-from .reserve import Reserve
+from .reserve import Reserve, forget_what_filled_memory
 
 _PORTS = ("shell", "iopub", "stdin", "hb", "control")  # their numbers are 1 to 5
 
@@ -129,6 +129,7 @@ class SandboxKernelApp(IPKernelApp):
             reserve = self.session.reserve
             self.shell.events.register("pre_execute", reserve.hold)
             self.shell.events.register("post_execute", reserve.release)
+            self.shell.events.register("post_execute", forget_what_filled_memory)
             self.shell.events.register("post_execute", _settle)
             _release_at_errors(self.shell, reserve)
             manners.stay(self.shell)

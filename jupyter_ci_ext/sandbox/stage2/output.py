@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import struct
 import termios
 import threading
@@ -29,7 +30,7 @@ _ACCOUNTS_KEPT = 8
 _LONG_TEXT = 64 * 1024
 _LONG_LIST = 1000
 _CHUNK = 1 << 16
-_DRAIN_SECONDS = 0.5  # for what the code has written around Python, when it is over
+_DRAIN_SECONDS = 2.0  # for what the code has written around Python, when it is over
 _PIPE_BYTES = 1 << 20  # the most an ordinary user may ask for; asking is all there is to it
 
 
@@ -118,7 +119,7 @@ class BudgetedOutStream(OutStream):
 
     budget: OutputBudget
     flush_timeout = 2  # without memory the thread that sends may drop what it was asked
-    _draining = False
+    _taking = threading.Lock()  # held while something is between the pipe and the budget
 
     def fileno(self) -> int:
         """The descriptor whose output is shown; a subprocess may be given it."""
@@ -134,12 +135,15 @@ class BudgetedOutStream(OutStream):
                 fcntl.fcntl(self._fid, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with contextlib.suppress(OSError):
-            while (data := os.read(self._fid, _CHUNK)) and self._should_watch:
-                self._draining = True
-                text = decoder.decode(data)
-                if text:
-                    self.write(text)
-                self._draining = False
+            while self._should_watch:
+                select.select([self._fid], [], [])
+                with self._taking:
+                    data = os.read(self._fid, _CHUNK)
+                    text = decoder.decode(data)
+                    if text:
+                        self.write(text)
+                if not data:
+                    return
 
     def write(self, string: str) -> int:
         if not isinstance(string, str):
@@ -162,8 +166,9 @@ class BudgetedOutStream(OutStream):
         """Whether something that was written around Python is on its way."""
         if self._fid is None:
             return False
-        waiting = fcntl.ioctl(self._fid, termios.FIONREAD, b"\0" * 4)
-        return self._draining or struct.unpack("=i", waiting)[0] > 0
+        with self._taking:
+            waiting = fcntl.ioctl(self._fid, termios.FIONREAD, b"\0" * 4)
+        return bool(struct.unpack("=i", waiting)[0] > 0)
 
     def _execution(self) -> str:
         return str(self.parent_header.get("msg_id", ""))
