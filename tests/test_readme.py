@@ -44,5 +44,6 @@ def test_every_command_that_is_named_exists(command: str) -> None:
 
 
 def test_the_extras_that_are_named_exist() -> None:
-    named = set(re.findall(r"jupyter-ci-ext\[(\w+)\]", README))
+    named = set(re.findall(r"pip install '\.\[(\w+)\]'", README))
+    assert named
     assert named <= set(metadata("jupyter-ci-ext").get_all("Provides-Extra") or ())
