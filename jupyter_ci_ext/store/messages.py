@@ -9,7 +9,7 @@ from ..errors import NotFound
 from ..wire.message import Message
 from .access import SQLValue
 from .paging import Condition, Order, Page
-from .table import Table, folded, lacks_parent
+from .table import Table, folded, lacks_parent, on_thread
 
 _EXCERPT = 200
 _WORDS = 20_000
@@ -34,7 +34,7 @@ class Messages(Table[Message]):
 
     async def get(self, id: str, *, thread_id: str | None = None) -> Message | None:
         """The message, or None; also None when it stands in another thread than *thread_id*."""
-        return await self._get(id, *_in(thread_id))
+        return await self._get(id, *on_thread(thread_id))
 
     async def insert(self, message: Message) -> None:
         """Store a new message; raises `NotFound` when its thread is gone."""
@@ -57,7 +57,7 @@ class Messages(Table[Message]):
     ) -> Page[Message]:
         """One page of a thread's messages, or of those that one run wrote."""
         filters: list[Condition] = [] if run_id is None else [("run_id = ?", (run_id,))]
-        return await self._page(_in(thread_id), filters, limit, order, after, before)
+        return await self._page(on_thread(thread_id), filters, limit, order, after, before)
 
     async def excerpts(self, thread_ids: Sequence[str]) -> dict[str, str]:
         """The beginning of the first user message of each thread that has one."""
@@ -68,7 +68,3 @@ class Messages(Table[Message]):
             thread_ids,
         )
         return {str(id): str(excerpt) for id, excerpt in rows if excerpt is not None}
-
-
-def _in(thread_id: str | None) -> list[Condition]:
-    return [] if thread_id is None else [("thread_id = ?", (thread_id,))]

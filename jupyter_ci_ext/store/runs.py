@@ -9,7 +9,7 @@ from ..errors import InvalidRequest, NotFound
 from ..wire.run import ACTIVE, Run
 from .access import SQLValue
 from .paging import Condition, Order, Page
-from .table import Table, lacks_parent
+from .table import Table, lacks_parent, on_thread
 
 
 class Runs(Table[Run]):
@@ -29,7 +29,7 @@ class Runs(Table[Run]):
 
     async def get(self, id: str, *, thread_id: str | None = None) -> Run | None:
         """The run, or None; also None when it belongs to another thread than *thread_id*."""
-        return await self._get(id, *_on(thread_id))
+        return await self._get(id, *on_thread(thread_id))
 
     async def insert(self, run: Run, *, owner: str | None = None) -> None:
         """Store a new run; *owner* is the server instance that will do it, or else this one.
@@ -62,7 +62,7 @@ class Runs(Table[Run]):
 
     async def get_active(self, thread_id: str) -> Run | None:
         """The thread's run that is not over, or None."""
-        found = await self._select([*_on(thread_id), ("active = 1", ())])
+        found = await self._select([*on_thread(thread_id), ("active = 1", ())])
         return found[0] if found else None
 
     async def unfinished(self, owner: str | None = None) -> list[Run]:
@@ -94,7 +94,7 @@ class Runs(Table[Run]):
         thread_id: str,
     ) -> Page[Run]:
         """One page of a thread's runs."""
-        return await self._page(_on(thread_id), [], limit, order, after, before)
+        return await self._page(on_thread(thread_id), [], limit, order, after, before)
 
     async def latest_status(self, thread_ids: Sequence[str]) -> dict[str, str]:
         """The status of the newest run of each thread that has one."""
@@ -105,7 +105,3 @@ class Runs(Table[Run]):
             thread_ids,
         )
         return {str(id): str(status) for id, status in rows if status is not None}
-
-
-def _on(thread_id: str | None) -> list[Condition]:
-    return [] if thread_id is None else [("thread_id = ?", (thread_id,))]

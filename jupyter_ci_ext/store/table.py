@@ -100,6 +100,11 @@ class Table(Generic[T]):
         return self.model.model_validate_json(body)
 
 
+def on_thread(thread_id: str | None) -> list[Condition]:
+    """The condition that a row belongs to the thread; none where it does not matter."""
+    return [] if thread_id is None else [("thread_id = ?", (thread_id,))]
+
+
 def lacks_parent(error: sqlite3.IntegrityError) -> bool:
     """Whether a row could not be inserted because what it belongs to is gone."""
     return "FOREIGN KEY" in str(error)
