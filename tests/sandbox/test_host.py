@@ -68,7 +68,7 @@ class TestArguments:
         view = bubblewrap.View(
             policy=Policy(read_only_paths=(Path("/srv/data"),)),
             launch=Launch(tmp_path, read_only={"/mnt/workspace": Path("/srv/team")}),
-            environment=environment(Path("/home/u/env"), **more),
+            environment=environment(Path("/home/user/env"), **more),
             stage2=Path("/stage2"),
             uid=uid,
         )
@@ -79,8 +79,8 @@ class TestArguments:
 
     def test_memory_mounts_come_before_what_may_lie_below_them(self, tmp_path: Path) -> None:
         options = self.view(tmp_path)
-        assert options.index("/tmp") < options.index("/home/u/env")
-        assert options.index("/home/sandbox") < options.index("/home/u/env")
+        assert options.index("/tmp") < options.index("/home/user/env")
+        assert options.index("/home/sandbox") < options.index("/home/user/env")
 
     def test_parents_are_open_to_the_throw_away_user(self, tmp_path: Path) -> None:
         text = " ".join(self.view(tmp_path, uid=1_600_000_001))
@@ -101,12 +101,12 @@ class TestArguments:
         text = " ".join(
             self.view(
                 tmp_path,
-                masked_files=("/home/u/env/pip.conf",),
-                masked_folders=("/home/u/env/etc/jupyter",),
+                masked_files=("/home/user/env/pip.conf",),
+                masked_folders=("/home/user/env/etc/jupyter",),
             )
         )
-        assert "--ro-bind /dev/null /home/u/env/pip.conf" in text
-        assert "--tmpfs /home/u/env/etc/jupyter --remount-ro /home/u/env/etc/jupyter" in text
+        assert "--ro-bind /dev/null /home/user/env/pip.conf" in text
+        assert "--tmpfs /home/user/env/etc/jupyter --remount-ro /home/user/env/etc/jupyter" in text
 
 
 def test_landlock_leaves_out_what_is_masked(tmp_path: Path) -> None:
