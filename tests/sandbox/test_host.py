@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -180,6 +181,24 @@ class TestRunDirectory:
         old.mkdir()
         os.utime(old, (time.time() - 3600,) * 2)
         assert rundir.sweep() == [old]
+
+    def test_a_sweep_beside_its_making_leaves_it_alone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another session of this server, or another server, may sweep at any moment."""
+        lock, swept = fcntl.flock, []
+
+        def flock_after_a_sweep(descriptor: int, operation: int) -> None:
+            monkeypatch.setattr(fcntl, "flock", lock)
+            swept.append(rundir.sweep())
+            lock(descriptor, operation)
+
+        monkeypatch.setattr(fcntl, "flock", flock_after_a_sweep)
+        directory = rundir.RunDirectory(rundir.data_base())
+        assert len(swept) == 1
+        assert directory.path not in swept[0]
+        assert (directory.path / "lock").is_file()
+        directory.remove()
 
 
 class TestCount:
