@@ -24,7 +24,7 @@ from .policy import Policy
 _SESSION, _HOLDER = "session", "holder"  # the groups in a scope
 _CPU_PERIOD = 100_000  # microseconds
 _SPARE_PROCESSES = 8  # bubblewrap's own and the threads of its start
-_REMOVE_SECONDS = 2.0
+_REMOVE_SECONDS = 10.0  # a process that held much takes its time to end
 _ABANDONED_SECONDS = 60.0  # an empty group that young may be about to get its process
 _REFUSED_SECONDS = 60.0  # sessions do not wait for a systemd that has just failed one
 

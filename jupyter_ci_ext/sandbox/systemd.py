@@ -19,9 +19,9 @@ from pathlib import Path
 
 _RUNS = Path("/run/systemd/system")
 _USUAL_PATH = "/usr/bin:/bin"
-_CALL_SECONDS = 2.0
+_CALL_SECONDS = 5.0
 _GRACE_SECONDS = 1.0  # busctl is to give up by itself first
-_MOVE_SECONDS = 2.0
+_MOVE_SECONDS = 5.0
 _LOOK_SECONDS = 0.005
 _CALL = (
     "call",

@@ -175,7 +175,7 @@ class TestAskingSystemd:
         with pytest.raises(systemd.Unavailable):
             manager.start_scope("code-interpreter-x.scope", [11, 12])
         said = (tmp_path / "said").read_text()
-        assert said.startswith("--user --timeout=2 call org.freedesktop.systemd1 ")
+        assert said.startswith("--user --timeout=5 call org.freedesktop.systemd1 ")
         assert "StartTransientUnit ssa(sv)a(sa(sv)) code-interpreter-x.scope fail 4" in said
         assert " PIDs au 2 11 12 Delegate b true " in said
         environ = (tmp_path / "env").read_text()
