@@ -13,7 +13,7 @@ from traitlets import Bool, TraitError
 from traitlets.config import Config
 
 from ..errors import SandboxUnavailable
-from ..sandbox import mounts
+from ..sandbox import cgroups, mounts
 from ..sandbox.config import Sandbox
 from ..sandbox.policy import Policy, human_size
 from ..sandbox.probe import HostReport, probe_now
@@ -25,6 +25,12 @@ _LEVELS = {
     2: "Landlock and seccomp: no file outside the allow-list, no network",
     1: "limits only: protects against accidents, NOT against hostile code",
     0: "nothing works",
+}
+_MEMORY = {
+    "cgroup v2": "a control group of each session's own, exactly",
+    "cgroup v1": "a control group of each session's own, exactly",
+    "systemd scope": "a control group that systemd makes for each session, exactly",
+    "watchdog": "looking several times a second: code that is quick can pass the limit for a moment",
 }
 
 
@@ -47,12 +53,17 @@ class Doctor(JupyterApp):
         policy = Sandbox(parent=self).policy()
         report = probe_now(policy)
         problem = kernelspec_problem(self.config)
+        inexact = memory_problem(report, policy)
         self.exit_code = 0 if report.sufficient and not problem else 1
         if self.as_json:
-            found = report.to_dict() | {"kernelspec_problem": problem, "limits": limits(policy)}
+            found = report.to_dict() | {
+                "kernelspec_problem": problem,
+                "memory_problem": inexact,
+                "limits": limits(policy),
+            }
             print(json.dumps(found, indent=2))
         else:
-            print(text(report, policy, problem))
+            print(text(report, policy, problem, inexact))
 
     exit_code = 0
 
@@ -69,13 +80,19 @@ def kernelspec_problem(config: Config) -> str:
     return ""
 
 
+def memory_problem(report: HostReport, policy: Policy) -> str:
+    """Why the memory of a session is not bounded exactly, and what helps; empty if it is."""
+    by = report.isolation.memory_by if report.isolation else ""
+    return cgroups.shortcoming(policy) if by == "watchdog" and policy.memory else ""
+
+
 def limits(policy: Policy) -> dict[str, Any]:
     """The limits of a session as they are configured."""
     names = "memory cpus processes open_files file_size disk files execution_seconds log_bytes"
     return {name: getattr(policy, name) for name in names.split()}
 
 
-def text(report: HostReport, policy: Policy, problem: str) -> str:
+def text(report: HostReport, policy: Policy, problem: str, inexact: str) -> str:
     """The findings for people."""
     verdict = "code can run" if report.sufficient else "NO CODE RUNS"
     rows = [
@@ -85,9 +102,9 @@ def text(report: HostReport, policy: Policy, problem: str) -> str:
     ]
     if report.isolation is not None:
         rows += [("in force", layer) for layer in report.isolation.layers]
-        rows.append(
-            ("memory", f"of a session's whole tree bounded by: {report.isolation.memory_by}")
-        )
+        by = report.isolation.memory_by
+        rows.append(("memory", f"of all processes together: {by} ({_MEMORY[by]})"))
+        rows += [("memory", f"not exact because {inexact}")] if inexact else []
         rows += [("note", note) for note in report.isolation.notes]
     rows += [("not higher", reason) for reason in report.reasons]
     rows += [("try", hint) for hint in report.hints]

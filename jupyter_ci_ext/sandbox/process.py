@@ -96,7 +96,7 @@ class Sandboxed:
             raise
         finally:
             self._close_pipes()
-        memory_by = "cgroup" if self._group else "watchdog"
+        memory_by = self._group.kind if self._group else "watchdog"
         self.isolation = attest.isolation(report, start.plan.level, start.plan.program, memory_by)
         if start.connection is not None:
             self.kernel_pid = report["pid"] if start.plan.level < 3 else self._first_child()
@@ -183,11 +183,7 @@ class Sandboxed:
                     resource.prlimit(self.init_pid, number, (value, value))
         else:
             self.init_pid = self.process.pid
-        group = cgroups.create(self._start.policy)
-        if group is not None and group.add(self.init_pid):
-            self._group = group
-        elif group is not None:
-            group.remove()
+        self._group = cgroups.admit(self._start.policy, self.init_pid)
         with contextlib.suppress(BrokenPipeError):  # the report, or its absence, says why
             os.write(self._pipes.get("admit", self._life_fd), b"x")
 
@@ -260,6 +256,7 @@ class Sandboxed:
             log_fd=self._log_fd,
             kill=self.kill,
             out_of_memory=self._group_out_of_memory,
+            peak=self._group.peak if self._group else int,
         )
         self.monitor.start()
 
