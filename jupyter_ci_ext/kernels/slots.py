@@ -31,6 +31,7 @@ from pathlib import Path
 
 from jupyter_ci_ext.errors import SandboxUnavailable
 from jupyter_ci_ext.kernels import record
+from jupyter_ci_ext.quiet import kind
 
 INCOMING_SECONDS = 86_400
 """Age at which a copy that nobody took is removed; copies are taken as soon as they are made."""
@@ -150,7 +151,7 @@ class Slots:
         try:
             remove_tree(slot.path)
         except OSError as error:
-            self._log.warning("The workspace %s was not removed: %s", slot.path, error)
+            self._log.warning("The workspace %s was not removed: %s", slot.path, kind(error))
         finally:
             slot.release()
 
