@@ -164,9 +164,9 @@ class CodeInterpreterApp(ExtensionApp):
         rooms = logging.getLogger(__package__)
         before, rooms.parent = rooms.parent, self.log
         self._leaving.callback(setattr, rooms, "parent", before)
-        settings = self._web_app.settings
-        secret = settings.get("extra_log_scrub_param_keys") or ()
-        settings["extra_log_scrub_param_keys"] = [*secret, *(k for k in _SECRET if k not in secret)]
+        secret = self.settings.get("extra_log_scrub_param_keys") or ()
+        more = [key for key in _SECRET if key not in secret]
+        self.settings["extra_log_scrub_param_keys"] = [*secret, *more]
 
     def initialize_handlers(self) -> None:
         """Register the one route of the API, which comes to life at its first request."""
