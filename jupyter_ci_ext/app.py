@@ -91,6 +91,16 @@ class CodeInterpreterApp(ExtensionApp):
         min=0,
     ).tag(config=True)
 
+    retention_days = Float(
+        0.0,
+        allow_none=True,
+        help="Days after which threads and containers that nobody has touched are deleted, with the "
+        "files that only their runs made, and event logs of runs that are over; once a day while "
+        "the server runs, or by `jupyter ci gc`. Assistants and files that clients sent stay. 0 or "
+        "None: everything is kept.",
+        min=0,
+    ).tag(config=True)
+
     max_upload_bytes = Integer(
         512 * 1024 * 1024, help="Bytes of the largest file that is taken. 0: no limit.", min=0
     ).tag(config=True)
@@ -206,9 +216,11 @@ class CodeInterpreterApp(ExtensionApp):
         from .api.workspace import Workspace
         from .engine.supervisor import Supervisor
         from .events import EventBus
+        from .kernels.leftovers import Workspaces
         from .kernels.pool import Sessions
         from .llm.provider import Models
         from .services.bundle import Services
+        from .services.retention import Housekeeping, Retention
         from .store.database import Store
 
         assert self.serverapp is not None
@@ -241,6 +253,11 @@ class CodeInterpreterApp(ExtensionApp):
         await supervisor.start()
         reporting = asyncio.create_task(self._report(bus))
         closing.push_async_callback(_cancelled, reporting)
+        if self.retention_days:
+            retention = Retention(store, Workspaces(workspaces), self.retention_days)
+            stamp = data_dir / "last-cleared"
+            keeper = Housekeeping(retention, stamp, self.log, lambda: supervisor.busy)
+            closing.push_async_callback(_cancelled, asyncio.create_task(keeper.keep()))
         services = Services.over(store, supervisor, models, sessions, limits)
         self._supervisor = supervisor
         return Rooms(

@@ -15,8 +15,12 @@ FRESH_SECONDS = 30.0
 
 def measure(data_dir: Path) -> dict[str, int]:
     """Bytes of the contents (``blobs``) and of the ``database`` with its journal; blocks."""
-    database = sum(path.stat().st_size for path in data_dir.glob("state.db*"))
-    return {"blobs": tree_bytes(data_dir / "blobs"), "database": database}
+    return {"blobs": tree_bytes(data_dir / "blobs"), "database": database_bytes(data_dir)}
+
+
+def database_bytes(data_dir: Path) -> int:
+    """Bytes of the database and its journals."""
+    return sum(path.stat().st_size for path in data_dir.glob("state.db*") if path.exists())
 
 
 def tree_bytes(directory: Path) -> int:
