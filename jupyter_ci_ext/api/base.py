@@ -21,6 +21,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from ..errors import CodeInterpreterError, InvalidRequest, PayloadTooLarge
 from ..ids import new_id
+from ..quiet import kind, trace
 from . import dialect
 from .dialect import Dialect
 from .errors import InvalidURL, Unauthenticated, WrongMethod, error_reply
@@ -212,11 +213,11 @@ class BaseHandler(APIHandler):
     ) -> None:
         """Log crashes with the request's id; errors raised on purpose are in the access log."""
         if isinstance(value, CodeInterpreterError):
-            self.log.debug("%s: %s", self.request_id, value)
-        elif isinstance(value, HTTPError):
+            self.log.debug("%s: refused: %s", self.request_id, kind(value))
+        elif isinstance(value, HTTPError) or value is None:
             super().log_exception(typ, value, tb)
         else:
-            self.log.error("%s %s", self.request_id, self.request.path, exc_info=value)
+            self.log.error("%s %s: %s", self.request_id, self.request.path, trace(value))
 
     def _verbs(self) -> list[str]:
         stock = RequestHandler._unimplemented_method

@@ -14,7 +14,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -32,11 +32,14 @@ from .migrations import migrate
 from .reserve import Reserve
 from .transaction import Tables, Transaction
 from .uninterrupted import on_disk, uninterrupted
+from .usage import database_bytes
 
 DATABASE = "state.db"
 READERS = 2
 _CLOSE_SECONDS = 5.0
 _BATCH = 500
+_WORTH_BYTES = 2**20
+_SMALL_BYTES = 64 * 2**20
 _READ_ONLY = "the store's own tables only read; write through store.transaction()"
 
 
@@ -268,6 +271,15 @@ class Store(Tables, Access):
         async with self._turn:
             await uninterrupted(self._collect(self._connection(), set(hashes)))
 
+    async def unreferenced(self, without: Collection[str] = ()) -> set[str]:
+        """The contents that no row refers to, or none but the files of the ids *without*."""
+        hashes = set(await self.blobs.list(float("inf")))
+        for table in ("files", "upload_parts"):
+            for id, sha256 in await self.fetch(f"SELECT id, sha256 FROM {table}"):
+                if id not in without:
+                    hashes.discard(str(sha256))
+        return hashes
+
     async def _collect(self, connection: Connection, hashes: set[str]) -> None:
         # no other process can store a row for a content while this transaction is open
         await connection.begin()
@@ -284,6 +296,31 @@ class Store(Tables, Access):
             await self.blobs.remove(hashes - used)
         finally:
             await connection.rollback()
+
+    async def compact(self, *, quiet: bool) -> int:
+        """Give what is free in the database back to the disk; the bytes it got smaller by.
+
+        Only where that is worth it, and *quiet* says that nobody would mind to wait: it takes as
+        long as copying the database does.
+        """
+        others = set(await self.instances.ids()) - set(await self.dead_instances())
+        async with self._turn:
+            connection = self._connection()
+            before = await on_disk(self._database_bytes, self.data_dir)
+            pages, free, size = [
+                int((await connection.fetch(f"PRAGMA {name}"))[0][0] or 0)
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+            worth = free * size > _WORTH_BYTES and free * 5 > pages
+            alone = others <= {self.instance} or pages * size <= _SMALL_BYTES
+            if worth and quiet and alone:
+                await uninterrupted(connection.alone("VACUUM", ()))
+            if not self.exclusive:
+                await uninterrupted(connection.fetch("PRAGMA wal_checkpoint(TRUNCATE)"))
+            return max(0, before - await on_disk(self._database_bytes, self.data_dir))
+
+    def _database_bytes(self) -> int:
+        return database_bytes(self.data_dir)
 
     # ---- instances ----------------------------------------------------------------------------
 

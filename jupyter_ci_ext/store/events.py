@@ -47,16 +47,12 @@ class Events:
         )
         return int(rows[0][0] or 0)
 
-    async def prune(self, older_than: int) -> int:
-        """Delete events of runs that are over and were created before *older_than* (Unix time).
+    async def forget(self, run_id: str) -> int:
+        """Delete the events of a run that is over; how many went.
 
-        Returns how many went. What the runs did stays: their steps and messages hold it.
+        What the run did stays: its steps and messages hold it.
         """
-        return await self._access.execute(
-            "DELETE FROM events WHERE run_id IN "
-            "(SELECT id FROM runs WHERE created_at < ? AND active = 0)",
-            (older_than,),
-        )
+        return await self._access.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
 
 
 @dataclass

@@ -233,7 +233,8 @@ async def test_only_events_of_old_runs_that_are_over_are_pruned(tmp_path: Path) 
             for run in (old, waiting, new):
                 await tx.events.append(run.id, [(1, "a", "{}"), (2, "b", "{}")])
         async with store.transaction() as tx:
-            assert await tx.events.prune(older_than=150) == 2
+            assert await tx.aged.runs_with_events(150) == [old.id]
+            assert await tx.events.forget(old.id) == 2
         assert [await store.events.last_seq(run.id) for run in (old, waiting, new)] == [0, 2, 2]
 
 
