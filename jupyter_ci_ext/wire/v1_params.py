@@ -16,7 +16,7 @@ from .message_params import CreateMessage, MessageText
 from .params import BY_TYPE, FileId, MetadataParam, Params, tag
 from .run_params import CreateRun, CreateThreadAndRun
 from .thread_params import CreateThread, ModifyThread
-from .tool_params import CodeInterpreterToolParam, FunctionToolParam
+from .tool_params import DISTINCT, CodeInterpreterToolParam, FunctionToolParam
 from .validation import parse
 
 P = TypeVar("P", bound=BaseModel)
@@ -36,7 +36,7 @@ ToolParamV1 = Annotated[
     BY_TYPE,
 ]
 
-ToolsParamV1 = Annotated[list[ToolParamV1], Field(max_length=128)]
+ToolsParamV1 = Annotated[list[ToolParamV1], Field(max_length=128), DISTINCT]
 
 
 class CreateAssistantFile(Params):
