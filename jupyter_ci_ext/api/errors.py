@@ -72,17 +72,11 @@ class Unauthenticated(CodeInterpreterError):
         self.headers = {"WWW-Authenticate": 'Bearer realm="Jupyter Server"'}
 
 
-NO_VECTOR_STORES = (
-    ". Vector stores are not available on this server: give files to the code interpreter instead."
-)
-
-
 class InvalidURL(NotFound):
     """No such route; *path* is counted from the API's root, as ``/v1/xyz``."""
 
     def __init__(self, method: str, path: str) -> None:
-        hint = NO_VECTOR_STORES if "/vector_stores" in path else ""
-        super().__init__(f"Invalid URL ({method} {path}){hint}")
+        super().__init__(f"Invalid URL ({method} {path})")
 
 
 class WrongMethod(CodeInterpreterError):
