@@ -216,6 +216,7 @@ def groups() -> set[Path]:
     mounted = hierarchy.mounts()
     own = hierarchy.own_groups()
     places = {mounted[name] / own[name].lstrip("/") for name in mounted.keys() & own.keys()}
+    places |= {place.parent for place in places if place.name == hierarchy.LEAF}
     mine = f"user@{os.getuid()}.service" if os.getuid() else "system.slice"
     places |= set(mounted[""].rglob(mine)) if "" in mounted else set()
     found = {group for place in places for group in place.rglob(f"{hierarchy.PREFIX}*")}
