@@ -105,6 +105,11 @@ class Monitor(threading.Thread):
         if self.is_alive() and threading.current_thread() is not self:
             self.join()
 
+    def discard(self) -> None:
+        """Give back what was made for a thread that could not be started; not the log."""
+        for end in (self._wake_read, self._wake_write):
+            os.close(end)
+
     def run(self) -> None:
         self._found = self._counted(Count())
         last = time.monotonic()

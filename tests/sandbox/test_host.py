@@ -159,6 +159,34 @@ class TestRunDirectory:
         assert left in rundir.sweep()
         assert not left.exists()
 
+    def test_that_of_another_server_is_left_alone(self) -> None:
+        code = (
+            "from jupyter_ci_ext.sandbox.rundir import *\n"
+            "d = RunDirectory(data_base()); print(d.path, flush=True); input()"
+        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as server:
+            assert server.stdout is not None
+            other = Path(server.stdout.readline().strip())
+            assert other not in rundir.sweep()
+            assert other.is_dir()
+            server.kill()
+        assert other in rundir.sweep()
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root makes folders for others")
+    def test_that_of_another_user_is_left_alone(self) -> None:
+        theirs = Path(os.environ["TMPDIR"]) / "jci-theirs"
+        theirs.mkdir()
+        (theirs / "lock").touch()
+        os.utime(theirs, (time.time() - 3600,) * 2)
+        os.chown(theirs, 65534, 65534)
+        try:
+            assert theirs not in rundir.sweep()
+            assert theirs.is_dir()
+        finally:
+            (theirs / "lock").unlink()
+            theirs.rmdir()
+
     def test_a_link_of_the_right_name_is_left_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -16,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_ci_ext.errors import SandboxUnavailable
-from jupyter_ci_ext.sandbox import hierarchy, rundir
+from jupyter_ci_ext.sandbox import rundir
 from jupyter_ci_ext.sandbox.policy import Launch
 
 from .conftest import ROOT, require
@@ -181,46 +178,20 @@ def test_restart_keeps_the_files(level: int) -> None:
     asyncio.run(run())
 
 
-def test_nothing_is_left_after_many_sessions() -> None:
+@pytest.mark.parametrize("sessions", [(3, 100), (2, 20)], ids=["level 3", "level 2"])
+def test_nothing_is_left_after_many_sessions(sessions: tuple[int, int]) -> None:
     """Sessions that are killed at random moments, from the start of their start on."""
-    require(3)
-    chance = random.Random(7)
-    before = (folders(), set(os.listdir("/proc/self/fd")), threading.active_count(), groups())
-
-    async def one() -> None:
-        delay = chance.random()
-        async with kernel(connect=False, watch_seconds=0.05) as running:
-            running.client.start_channels()
-            running.client.execute(_DAEMON.format(seconds=MARKER))
-            await asyncio.sleep(delay)
-            await running.provisioner.kill()
-
-    async def run() -> None:
-        for _ in range(6):
-            await asyncio.gather(*(one() for _ in range(3)))
-
-    asyncio.run(run())
-    assert gone(MARKER)
-    assert folders() <= before[0]
-    assert eventually(lambda: groups() <= before[3])
-    assert threading.active_count() <= before[2] + 1
-    assert len(os.listdir("/proc/self/fd")) <= len(before[1]) + 2
-    assert not [p for p in descendants(os.getpid()) if not runs(p) and Path(f"/proc/{p}").exists()]
-
-
-MARKER = marker()
-
-
-def groups() -> set[Path]:
-    """The groups of sessions of this user's, wherever they were made."""
-    mounted = hierarchy.mounts()
-    own = hierarchy.own_groups()
-    places = {mounted[name] / own[name].lstrip("/") for name in mounted.keys() & own.keys()}
-    places |= {place.parent for place in places if place.name == hierarchy.LEAF}
-    mine = f"user@{os.getuid()}.service" if os.getuid() else "system.slice"
-    places |= set(mounted[""].rglob(mine)) if "" in mounted else set()
-    found = {group for place in places for group in place.rglob(f"{hierarchy.PREFIX}*")}
-    return {group for group in found if group.name != hierarchy.LEAF}
+    level, number = sessions
+    require(level)
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.sandbox.soak", str(number), str(level)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stdout.endswith("nothing is left\n"), answer.stdout + answer.stderr[-3000:]
+    assert answer.returncode == 0
 
 
 def test_a_kernel_without_a_launch_has_a_workspace_of_its_own() -> None:
