@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import SandboxUnavailable
 from ..llm.config import ModelProvider
-from ..sandbox import mounts
+from ..sandbox import cgroups, mounts
 from ..sandbox.config import Sandbox
 from ..sandbox.policy import Policy, human_size
 from ..sandbox.probe import HostReport, probe_now
@@ -29,6 +29,12 @@ _LEVELS = {
     2: "Landlock and seccomp: no file outside the allow-list, no network",
     1: "limits only: protects against accidents, NOT against hostile code",
     0: "nothing works",
+}
+_MEMORY = {
+    "cgroup v2": "a control group of each session's own, exactly",
+    "cgroup v1": "a control group of each session's own, exactly",
+    "systemd scope": "a control group that systemd makes for each session, exactly",
+    "watchdog": "looking several times a second: code that is quick can pass the limit for a moment",
 }
 
 
@@ -46,6 +52,7 @@ class Doctor(Configured):
         findings = [
             *check_model(ModelProvider(parent=self)),
             *check_sandbox(report),
+            *check_memory(report, policy),
             *check_kernels(self.config, report.python or policy.python or sys.executable),
             *check_disk(data_dir),
             *check_database(data_dir),
@@ -72,6 +79,19 @@ def check_sandbox(report: HostReport) -> list[Finding]:
     if report.level == 1:
         return [Finding("sandbox", "note", level, hints)]
     return [Finding("sandbox", "ok", level, hints)]
+
+
+def check_memory(report: HostReport, policy: Policy) -> list[Finding]:
+    """What bounds the memory of a session's processes together; if not exactly, what helps."""
+    if report.isolation is None or not policy.memory:
+        return []
+    by = report.isolation.memory_by
+    found = f"of a session bounded by: {by} ({_MEMORY[by]})"
+    if by == "watchdog":
+        return [
+            Finding("memory", "note", found, f"not exact because {cgroups.shortcoming(policy)}")
+        ]
+    return [Finding("memory", "ok", found)]
 
 
 def limits(policy: Policy) -> dict[str, Any]:
@@ -102,9 +122,6 @@ def _sandbox_rows(report: HostReport, policy: Policy) -> list[tuple[str, str]]:
     rows = [("host", f"{platform.system()} {platform.release()} {platform.machine()}")]
     if report.isolation is not None:
         rows += [("in force", layer) for layer in report.isolation.layers]
-        rows.append(
-            ("memory", f"of a session's whole tree bounded by: {report.isolation.memory_by}")
-        )
         rows += [("note", note) for note in report.isolation.notes]
     rows += [("not higher", reason) for reason in report.reasons]
     rows.append(("python", report.python or policy.python or sys.executable))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Area = Literal["model", "sandbox", "kernels", "disk", "database"]
+Area = Literal["model", "sandbox", "memory", "kernels", "disk", "database"]
 
 State = Literal["ok", "note", "problem"]
 """A note is worth knowing; a problem keeps something from working."""

@@ -25,7 +25,7 @@ from ..errors import DiskFull, StoreError
 from .access import Access, Row, SQLValue
 from .blobs import HOLD_SECONDS, Blob, Blobs
 from .connection import Connection
-from .events import AT_ONCE, insertion, told
+from .events import AT_ONCE, Append, batches, insertion, told
 from .filesystem import filesystem_type, is_network
 from .instances import InstanceLock
 from .migrations import migrate
@@ -62,6 +62,7 @@ class Store(Tables, Access):
         self._idle: list[Connection] = []
         self._free = asyncio.Semaphore(READERS)
         self._turn = asyncio.Lock()
+        self._appends: list[Append] = []
         self._owner: asyncio.Task[object] | None = None
         self._transaction: Transaction | None = None
         self._lock: InstanceLock | None = None
@@ -182,17 +183,41 @@ class Store(Tables, Access):
         """Store new events of a run and nothing else, all or none.
 
         The same as a `transaction`, at a fifth of its trips to the connection's thread: streams do
-        this dozens of times a second. Raises `NotFound` when the run is gone.
+        this dozens of times a second. What several runs want stored by the time the connection is
+        free is stored together. Raises `NotFound` when the run is gone.
         """
         if len(events) > AT_ONCE:
             async with self.transaction() as tx:
                 await tx.events.append(run_id, events)
             return
+        append = Append(run_id, events)
+        self._appends.append(append)
         async with self._turn:
-            try:
-                await self._connection().alone(*insertion(run_id, events))
-            except sqlite3.IntegrityError as error:
-                raise told(error, run_id) from error
+            if not append.over:
+                await uninterrupted(self._append_waiting())
+        append.result()
+
+    async def _append_waiting(self) -> None:
+        waiting, self._appends = self._appends, []
+        for batch in batches(waiting):
+            if not await self._insert(batch) and len(batch) > 1:
+                for append in batch:  # a run that is gone must not harm the others
+                    await self._insert([append])
+
+    async def _insert(self, batch: list[Append]) -> bool:
+        """Store *batch* in one statement and note what became of it; False if a row was refused."""
+        refused = None
+        failed: Exception | None = None
+        try:
+            await self._connection().alone(*insertion(batch))
+        except sqlite3.IntegrityError as error:
+            refused = error
+        except Exception as error:  # whatever it is, each of them has to hear it
+            failed = error
+        for append in batch:
+            append.over = True
+            append.error = failed or (refused and told(refused, append.run_id))
+        return refused is None
 
     # ---- reading ------------------------------------------------------------------------------
 

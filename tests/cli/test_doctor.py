@@ -236,7 +236,8 @@ def test_what_is_wrong_is_the_exit_code(capsys: Any, tmp_path: Path) -> None:
     found = json.loads(capsys.readouterr().out)["findings"]
     wrong = [each for each in found if each["state"] == "problem"]
     assert [each["area"] for each in wrong] == ["database"]
-    assert {each["area"] for each in found} == {"model", "sandbox", "kernels", "disk", "database"}
+    areas = {"model", "sandbox", "memory", "kernels", "disk", "database"}
+    assert {each["area"] for each in found} == areas
     (tmp_path / "state.db").unlink()
     assert main(["doctor", *arguments[1:]]) == 0
     out = capsys.readouterr().out
