@@ -115,26 +115,33 @@ class Limited(LoggingConfigurable):
                     raise BadLimits(
                         f"The site's limits name {name}.{trait}; it can only limit {known}."
                     )
-                kept.setdefault(trait, []).append(limit)
+                kept.setdefault(trait, []).append(self._checked(trait, limit))
         self._kept = kept
         for trait in kept:
             self._keep(trait)
         self.observe(lambda change: self._keep(change["name"]), names=list(kept))
 
+    def _checked(self, trait: str, limit: Any) -> Any:
+        """*limit*, which must be a value that the trait could have."""
+        own = getattr(self, trait)
+        try:
+            setattr(self, trait, limit)
+            return getattr(self, trait)
+        except TraitError as error:
+            raise BadLimits(
+                f"The site's limit of {type(self).__name__}.{trait} cannot be used: {error}"
+            ) from error
+        finally:
+            setattr(self, trait, own)
+
     def _keep(self, trait: str) -> None:
         value = held = getattr(self, trait)
         # the first place last: where there can be only one value, it is that one's
         for limit in reversed(self._kept[trait]):
-            try:
-                held = self.tightened[trait](held, limit)
-                setattr(self, trait, held)
-            except (TypeError, AttributeError, TraitError) as error:
-                raise BadLimits(
-                    f"The site's limit of {type(self).__name__}.{trait} cannot be used: "
-                    f"{limit!r} ({error})"
-                ) from error
+            held = self.tightened[trait](held, limit)
         if held != value:
             self.log.info("%s.%s is limited by the site: %s", type(self).__name__, trait, held)
+            setattr(self, trait, held)
 
 
 def site_limits() -> list[dict[str, dict[str, Any]]]:

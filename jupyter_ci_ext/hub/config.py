@@ -178,13 +178,15 @@ class HubModelService(Application):
         """Read the settings: of the file, of the environment, of the command line."""
         self.parse_command_line(argv)
         given = Config(self.config)
-        if self.config_file:
+        text = os.environ.get(SETTINGS_VARIABLE, "{}")
+        handed_over = Config({"HubModelService": json.loads(text)})
+        for each in (handed_over, given):
+            self.update_config(each)
+        if self.config_file:  # which either of them may name; they count more than it
             path = Path(self.config_file)
             self.load_config_file(path.stem, str(path.resolve().parent))
-        handed_over = os.environ.get(SETTINGS_VARIABLE)
-        if handed_over:
-            self.update_config(Config({"HubModelService": json.loads(handed_over)}))
-        self.update_config(given)
+            for each in (handed_over, given):
+                self.update_config(each)
         if not self.upstream:
             raise TraitError("HubModelService.upstream must be set: the URL of the model server")
 

@@ -20,6 +20,9 @@ MODELS_VARIABLE = "JUPYTER_CI_EXT_MODELS_URL"
 LIMITS_VARIABLE = "JUPYTER_CI_EXT_LIMITS"
 """Tells a single-user server the site's limits, as JSON."""
 
+# Of the Hub's own environment, for the way to the model server.
+_WAY_OUT = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
 # What a server's token is good for unless the Hub is told otherwise; replaced as a whole.
 _SERVER_SCOPES = ["users:activity!user", "access:servers!server"]
 
@@ -45,6 +48,8 @@ def configure(
     _check(settings)
     scope = f"access:services!service={name}"
     environment = {SETTINGS_VARIABLE: json.dumps(settings)}
+    for each in _WAY_OUT:
+        environment |= {n: os.environ[n] for n in (each, each.lower()) if n in os.environ}
     if "api_key_file" not in settings and "OPENAI_API_KEY" in os.environ:
         environment["OPENAI_API_KEY"] = os.environ["OPENAI_API_KEY"]
     service = {
@@ -56,8 +61,6 @@ def configure(
     }
     c.JupyterHub.services = [*_listed(c.JupyterHub, "services"), service]
     c.JupyterHub.load_roles = _with_access(_listed(c.JupyterHub, "load_roles"), scope, name, groups)
-    wanted = _listed(c.Spawner, "server_token_scopes") or _server_scopes(c)
-    c.Spawner.server_token_scopes = [*wanted, scope]
     servers = {MODELS_VARIABLE: (reach or url).rstrip("/") + "/v1"}
     if limits:
         # pairs, as some spawners (KubeSpawner) take braces for templates
@@ -65,7 +68,20 @@ def configure(
             [f"{owner}.{n}", value] for owner, own in limits.items() for n, value in own.items()
         ]
         servers[LIMITS_VARIABLE] = json.dumps(pairs)
-    c.Spawner.environment = {**_mapped(c.Spawner, "environment"), **servers}
+    for section in _spawners(c, "server_token_scopes"):
+        wanted = _listed(section, "server_token_scopes") or _server_scopes(c)
+        section.server_token_scopes = [*wanted, scope]
+    for section in _spawners(c, "environment"):
+        section.environment = {**_mapped(section, "environment"), **servers}
+
+
+def _spawners(c: Config, name: str) -> list[Any]:
+    """The general section, and those of kinds of spawners that have a *name* of their own.
+
+    Theirs takes the place of the general one: Zero to JupyterHub sets KubeSpawner.environment.
+    """
+    kinds = [c[each] for each in list(c) if each.endswith("Spawner") and each != "Spawner"]
+    return [c.Spawner, *(kind for kind in kinds if name in kind)]
 
 
 def _check(settings: Mapping[str, Any]) -> None:
