@@ -56,7 +56,7 @@ _HEAVY = (
 _STOP_SECONDS = 15.0
 
 # JupyterHub's culler looks at the last activity; it is told anew this often while a run is live.
-_REPORT_SECONDS = 5.0
+_REPORT_SECONDS = 2.0
 
 
 class CodeInterpreterApp(Limited, ExtensionApp):

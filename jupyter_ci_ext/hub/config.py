@@ -92,6 +92,22 @@ class HubModelService(Application):
         "(stream_options.include_usage). If not, for servers that refuse that, it is estimated.",
     ).tag(config=True)
 
+    refused_parameters = List(
+        Unicode(),
+        default_value=[
+            "api_base",
+            "api_key",
+            "base_url",
+            "fallbacks",
+            "models",
+            "provider",
+            "route",
+            "service_tier",
+        ],
+        help="Parameters of a request that are refused (400), since some model servers let them "
+        "choose another model, server or price. Empty: none.",
+    ).tag(config=True)
+
     database = Unicode(
         "jupyterhub_ci_usage.sqlite",
         help="File of the SQLite database with the counts; made with mode 0600.",

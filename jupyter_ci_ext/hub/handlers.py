@@ -45,6 +45,7 @@ class Site:
     metrics: Metrics
     max_body: int
     ask_usage: bool
+    refused_parameters: frozenset[str]
     log: logging.Logger
 
 
@@ -162,7 +163,11 @@ class ChatHandler(Handler):
             caller = await self.site.identities.caller(self.request.headers)
             if len(self.request.body) > self.site.max_body:
                 raise TooLarge(f"Request body too large: at most {self.site.max_body} bytes.")
-            wanted = ChatRequest.read(self.request.body, ask_usage=self.site.ask_usage)
+            wanted = ChatRequest.read(
+                self.request.body,
+                ask_usage=self.site.ask_usage,
+                refused=self.site.refused_parameters,
+            )
             self.site.rules.check(caller, wanted.model)
             with self.site.places.taken(caller.key):
                 await self._count(caller, wanted)

@@ -70,6 +70,7 @@ class Ledger:
         self._db = db
         self._path = path
         self._turn = asyncio.Lock()
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Ledger:
@@ -94,7 +95,9 @@ class Ledger:
 
     async def close(self) -> None:
         """Close it; closing twice is fine."""
-        await self._db.close()
+        async with self._turn:
+            self._closed = True
+            await self._db.close()
 
     async def admit(
         self,
@@ -121,6 +124,11 @@ class Ledger:
         """Take *entry* out of the counts: the model server did not take the request."""
         async with self._transaction():
             await self._add(entry, -1, -entry.reserved, 0, 0)
+            # names of models that nobody has must not fill the table
+            await self._db.execute(
+                "DELETE FROM usage WHERE day = ? AND caller = ? AND model = ? AND requests <= 0",
+                (entry.day, entry.caller, entry.model),
+            )
 
     async def used(self, day: str, caller: str) -> Used:
         """What *caller* has used on *day*."""
@@ -182,6 +190,8 @@ class Ledger:
     async def _transaction(self) -> AsyncIterator[None]:
         """All or nothing, one after the other, and not to be broken off: each is short."""
         async with self._turn:
+            if self._closed:
+                raise StoreError(f"The database {self._path} is closed.")
             with anyio.CancelScope(shield=True):
                 try:
                     await self._db.execute("BEGIN IMMEDIATE")

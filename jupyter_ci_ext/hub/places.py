@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,12 @@ class Places:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken: Counter[str] = Counter()
+        self._free = asyncio.Event()
+        self._free.set()
+
+    async def all_free(self) -> None:
+        """Wait until no request is under way."""
+        await self._free.wait()
 
     @contextmanager
     def taken(self, caller: str) -> Iterator[None]:
@@ -22,9 +29,12 @@ class Places:
         if self._limit and self._taken[caller] >= self._limit:
             raise TooManyAtOnce(self._limit)
         self._taken[caller] += 1
+        self._free.clear()
         try:
             yield
         finally:
             self._taken[caller] -= 1
             if not self._taken[caller]:
                 del self._taken[caller]
+            if not self._taken:
+                self._free.set()

@@ -34,6 +34,8 @@ from .rules import Allowance, Rules
 from .upstream import Upstream
 
 _CLEAN_SECONDS = 3600.0
+# The longest a request may take to arrive.
+_BODY_SECONDS = 120.0
 # The Hub asks a service to stop, and kills it some seconds later.
 _STOP_SECONDS = 3.0
 
@@ -59,6 +61,7 @@ async def site(config: HubModelService) -> AsyncIterator[Site]:
             metrics=Metrics(),
             max_body=config.max_body_bytes,
             ask_usage=config.ask_usage,
+            refused_parameters=frozenset(map(str.lower, config.refused_parameters)),
             log=config.log,
         )
     finally:
@@ -108,6 +111,7 @@ async def serve(config: HubModelService) -> None:
             server = HTTPServer(
                 application(made, config.prefix),
                 max_buffer_size=2 * config.max_body_bytes,
+                body_timeout=_BODY_SECONDS,
                 xheaders=True,
             )
             server.listen(config.port, config.ip)
@@ -117,11 +121,17 @@ async def serve(config: HubModelService) -> None:
             cleaning = asyncio.create_task(_clean(made.ledger, config.keep_days))
             await stopping.wait()
             cleaning.cancel()
-            server.stop()
-            with anyio.move_on_after(_STOP_SECONDS):
-                await server.close_all_connections()
+            await stop(server, made)
     except (StoreError, OSError) as error:
         sys.exit(f"{config.name}: {error}")
+
+
+async def stop(server: HTTPServer, made: Site) -> None:
+    """Cut off what is under way, and wait until it is counted."""
+    server.stop()
+    with anyio.move_on_after(_STOP_SECONDS):
+        await server.close_all_connections()
+        await made.places.all_free()
 
 
 async def _clean(ledger: Ledger, keep_days: int) -> None:

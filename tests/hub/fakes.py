@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from tornado.netutil import bind_sockets
 
 from jupyter_ci_ext.hub.config import HubModelService
 from jupyter_ci_ext.hub.handlers import Site
-from jupyter_ci_ext.hub.serving import application, site
+from jupyter_ci_ext.hub.serving import application, site, stop
 
 SCOPE = "access:services!service=models"
 KEY = "sk-the-key-of-the-site"
@@ -104,7 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
 class Service:
     """The running service, and a client for it."""
 
-    def __init__(self, url: str, made: Site, client: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, url: str, made: Site, client: aiohttp.ClientSession, server: HTTPServer
+    ) -> None:
+        self._server = server
         self.url = url
         self.site = made
         self.client = client
@@ -135,17 +139,15 @@ class Service:
             assert reply.content_type == "text/event-stream"
             return await reply.text()
 
+    async def stop(self) -> None:
+        """End it as its process does when the Hub asks for that."""
+        await stop(self._server, self.site)
+
     async def used(self, name: str) -> tuple[int, int]:
         """Requests and tokens of a user, today."""
-        day, _ = self.site.rules.day(_now())
+        day, _ = self.site.rules.day(datetime.now(timezone.utc))
         found = await self.site.ledger.used(day, f"user/{name}")
         return found.requests, found.tokens
-
-
-def _now() -> Any:
-    from datetime import datetime, timezone
-
-    return datetime.now(timezone.utc)
 
 
 @asynccontextmanager
@@ -173,7 +175,6 @@ async def serving(
         url = f"http://127.0.0.1:{socket.getsockname()[1]}"
         try:
             async with aiohttp.ClientSession() as client:
-                yield Service(url, made, client)
+                yield Service(url, made, client, server)
         finally:
-            server.stop()
-            await server.close_all_connections()
+            await stop(server, made)

@@ -47,6 +47,9 @@ async def test_a_request_counts_from_when_it_is_let_through(path: Path) -> None:
         assert await ledger.used(DAY, "user/alice") == Used(0, 0)
     finally:
         await ledger.close()
+    await ledger.close()
+    with pytest.raises(StoreError, match="closed"):
+        await ledger.admit(ENTRY, anything)
 
 
 async def test_two_requests_do_not_take_the_last_ones_place(path: Path) -> None:

@@ -412,7 +412,22 @@ async def test_an_answer_that_breaks_off_breaks_off_here(
         assert (requests, used > 0) == (1, True)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"messages": []}', b'{"model": 3}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"messages": []}',
+        b'{"model": 3}',
+        b'{"model": "scripted\\nas if it were another line of the log"}',
+        # what a model server might take for another model
+        b'{"model": "scripted", "model": "dear"}',
+        b'{"model": "scripted", "Model": "dear"}',
+        b'{"model": "scripted", "models": ["dear"]}',
+        b'{"model": "scripted", "Fallbacks": ["dear"]}',
+    ],
+)
 async def test_what_is_no_request_is_told(
     serve: Serve, tokens: TokenHub, upstream: ScriptedUpstream, body: bytes
 ) -> None:
@@ -435,6 +450,22 @@ async def test_a_request_may_be_too_large(serve: Serve, tokens: TokenHub) -> Non
     async with serve(max_body_bytes=1024) as service:
         messages = [{"role": "user", "content": "x" * 1500}]
         assert (await service.ask(token, messages=messages))[0] == 413
+
+
+async def test_what_is_cut_off_by_the_services_end_is_counted(
+    serve: Serve, tokens: TokenHub, upstream: ScriptedUpstream
+) -> None:
+    upstream.enqueue(stall(2, "x" * 40, chunk=40))
+    token = tokens.add("alice")
+    async with serve() as service, service.post(token, stream=True) as reply:
+        async for line in reply.content:
+            if b"xxxx" in line:
+                break
+        await service.stop()
+        assert not service.site.places.taken_by_anybody
+        requests, used = await service.used("alice")
+        assert requests == 1
+        assert used > 10
 
 
 # ---- metrics -------------------------------------------------------------------------------
