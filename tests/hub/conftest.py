@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -37,6 +38,8 @@ def hub(model: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> It
     if reason:
         pytest.skip(reason)
     with Hub(tmp_path_factory.mktemp("hub"), model.url) as running:
+        with ThreadPoolExecutor() as pool:  # nearly every test wants one of them
+            list(pool.map(running.start, ("alice", "bob")))
         yield running
 
 

@@ -28,7 +28,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "jupyterhub.md"
 SERVICE = "code-interpreter-models"
 PASSWORD = "the-password-of-everybody"
 KEY = "sk-the-key-of-the-site-0123456789"
-START_SECONDS = 60
+START_SECONDS = 120
 
 WISHES = """
 c.Sandbox.memory = 64 * 2**30
@@ -59,7 +59,8 @@ c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.args = ["--allow-root", "--SessionPool.warm_spares=0", "--CodeInterpreterApp.max_upload_bytes=1000000"]
 c.Spawner.poll_interval = 1
 c.Spawner.environment["JUPYTERHUB_ACTIVITY_INTERVAL"] = "1"
-c.Spawner.http_timeout = 60
+c.Spawner.http_timeout = 120
+c.Spawner.start_timeout = 120
 c.JupyterHub.services.append({{"name": "tests", "api_token": {token!r}}})
 c.JupyterHub.load_roles.append({{
     "name": "tests",
@@ -182,17 +183,24 @@ class Hub:
         return found if found.get("ready") or found.get("pending") else {}
 
     def pid(self, user: str) -> int:
-        """The process of *user*'s server, by what the operating system says."""
-        return next(pid for pid, env in _environments() if self._is_server(env, user))
+        """The process of *user*'s unnamed server, by what the operating system says."""
+        assert self._process is not None
+        hub, wanted = self._process.pid, {"JUPYTERHUB_USER": user, "JUPYTERHUB_SERVER_NAME": ""}
+        children = (pid for pid in _processes() if _parent(pid) == hub)
+        [found] = [pid for pid in children if wanted.items() <= self.variables(pid).items()]
+        return found
 
-    def environment(self, user: str) -> dict[str, str]:
-        """The environment of that process."""
-        return next(env for _, env in _environments() if self._is_server(env, user))
+    @staticmethod
+    def variables(pid: int) -> dict[str, str]:
+        """The environment a process was started with; empty where it is gone."""
+        try:
+            raw = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+        except OSError:
+            return {}
+        pairs = (each.partition("=") for each in raw.split("\0") if each)
+        return {name: value for name, _, value in pairs}
 
     # ---- starting and stopping ----------------------------------------------------------------
-
-    def _is_server(self, env: dict[str, str], user: str) -> bool:
-        return env.get("JUPYTERHUB_USER") == user and env.get("HOME") == str(self.home(user))
 
     def _start(self) -> None:
         port, hub_port, api_port, self.service_port = free_ports(4)
@@ -264,16 +272,13 @@ class Hub:
                 process.wait()
 
     def _kill_leftovers(self) -> None:
-        for pid, env in _environments():
-            mine = env.get("HOME", "").startswith(str(self.directory)) or (
-                env.get("JUPYTERHUB_API_URL", "").startswith("http://127.0.0.1:")
-                and env.get("PWD") == str(self.directory)
-            )
-            if mine and pid != os.getpid():
-                try:
+        for pid in _processes():
+            try:
+                where = Path(f"/proc/{pid}/cwd").readlink()
+                if where.is_relative_to(self.directory):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            except OSError:
+                pass  # gone, or another user's
 
 
 def until(
@@ -301,19 +306,15 @@ def free_ports(number: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def _environments() -> list[tuple[int, dict[str, str]]]:
-    """Environments of the processes that can be looked at."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            raw = (entry / "environ").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        pairs = (each.partition("=") for each in raw.split("\0") if each)
-        found.append((int(entry.name), {name: value for name, _, value in pairs}))
-    return found
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def why_not() -> str:

@@ -299,7 +299,7 @@ def test_what_a_run_had_done_survives_its_server(
 
 def test_the_sites_key_is_nowhere_a_user_can_look(hub: Hub, server: Server) -> None:
     server("alice")
-    environment = hub.environment("alice")
+    environment = hub.variables(hub.pid("alice"))
     assert KEY not in str(environment)
     assert "OPENAI_API_KEY" not in environment
     assert KEY not in hub.log.read_text(errors="replace")
