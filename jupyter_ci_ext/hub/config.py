@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -161,7 +162,11 @@ class HubModelService(Application):
 
     @default("log_level")
     def _default_log_level(self) -> int:
-        return 20
+        return logging.INFO
+
+    @default("log_format")
+    def _default_log_format(self) -> str:
+        return "[%(levelname)1.1s %(asctime)s %(name)s] %(message)s"
 
     @validate("upstream")
     def _validate_upstream(self, proposal: Any) -> str:

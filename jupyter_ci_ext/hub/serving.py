@@ -17,9 +17,9 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from ..errors import StoreError
+from .completions import ChatHandler
 from .config import HubModelService
 from .handlers import (
-    ChatHandler,
     HealthHandler,
     MetricsHandler,
     ModelsHandler,
