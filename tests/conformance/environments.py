@@ -109,3 +109,4 @@ if __name__ == "__main__":
         print("client environment:", python(each))
     for install in (node, proxy):
         print("client environment:", why_no_node() or install())
+    print("environment of tests/test_binder.py:", python("repo2docker"))
