@@ -34,6 +34,7 @@ from .errors import CodeInterpreterError
 from .kernels.config import SessionPool
 from .llm.config import ModelProvider
 from .sandbox.config import Sandbox
+from .site_limits import Limited, at_most, bounded
 
 if TYPE_CHECKING:
     from .api.rooms import Rooms
@@ -58,18 +59,25 @@ _HEAVY = (
 _STOP_SECONDS = 15.0
 
 # JupyterHub's culler looks at the last activity; it is told anew this often while a run is live.
-_REPORT_SECONDS = 20.0
+_REPORT_SECONDS = 2.0
 
 # Parameters of addresses that have words of the user's; the access log leaves their values out.
 _SECRET = ("search", "name")
 
 
-class CodeInterpreterApp(ExtensionApp):
+class CodeInterpreterApp(Limited, ExtensionApp):
     """The OpenAI Assistants API with a sandboxed code interpreter, on this Jupyter server."""
 
     name = "jupyter_ci_ext"
     description = __doc__ or ""
     classes = [ServerApp, Sandbox, SessionPool, ModelProvider]  # noqa: RUF012
+    tightened = {  # noqa: RUF012
+        **dict.fromkeys(("run_expiry", "max_upload_bytes"), bounded),
+        **dict.fromkeys(("max_code_calls", "max_json_bytes"), at_most),
+    }
+    limited_at_once = (
+        False  # what is wrong with them is for who uses it to read, not to stop the server
+    )
 
     data_dir = Unicode(
         help="Directory of the database, the files and the workspaces; made with mode 0700. Empty: "
@@ -199,6 +207,7 @@ class CodeInterpreterApp(ExtensionApp):
     # ---- at the first request ----------------------------------------------------------------
 
     async def _bring_up(self) -> Router:
+        self.keep_to_limits()
         await to_thread.run_sync(_import_rooms)
         from .api.routing import HandlerRouter
         from .api.urls import rules

@@ -10,6 +10,7 @@ from pathlib import Path
 from traitlets.config import Configurable
 
 from jupyter_ci_ext.app import CodeInterpreterApp
+from jupyter_ci_ext.hub.config import HubModelService
 from jupyter_ci_ext.kernels.config import SessionPool
 from jupyter_ci_ext.llm.config import ModelProvider
 from jupyter_ci_ext.sandbox.config import Sandbox
@@ -20,6 +21,7 @@ CLASSES: tuple[type[Configurable], ...] = (
     Sandbox,
     SessionPool,
     ModelProvider,
+    HubModelService,
 )
 BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
 
