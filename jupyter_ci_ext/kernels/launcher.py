@@ -28,6 +28,10 @@ STOP_SECONDS = 5.0
 class Kernel:
     """One kernel of the server's kernel manager, held on behalf of a session."""
 
+    shares_files = True
+    """Whether it sees the workspace's own folder, so that its files outlive it however it ends."""
+    stop_seconds = STOP_SECONDS
+
     def __init__(self, manager: Any, kernel_id: str, data_path: str) -> None:
         self.id = kernel_id
         self.data_path = data_path
@@ -76,6 +80,19 @@ class Kernel:
         if isinstance(restarted, asyncio.Future):
             await restarted
 
+    async def prepare(self, connection: Connection) -> None:
+        """Get it ready for code, over *connection*; called once after each start.
+
+        Raises `SandboxUnavailable` or `SessionLost` if it is not fit for it.
+        """
+
+    async def fetch(self) -> list[str]:
+        """Have the workspace hold what code wrote; notes on what could not be had.
+
+        Nothing to do for a kernel that `shares_files`. Raises `StoreError` when the disk is full.
+        """
+        return []
+
     async def adopt(self, paths: Sequence[Path]) -> None:
         """Make files that were put into the workspace belong to the code."""
         provisioner = self._provisioner()
@@ -92,7 +109,7 @@ class Kernel:
         with anyio.CancelScope(shield=True):
             try:
                 stopping = ensure_async(self._manager.shutdown_kernel(self.id, now=True))
-                await asyncio.wait_for(stopping, STOP_SECONDS)
+                await asyncio.wait_for(stopping, self.stop_seconds)
             except Exception as error:
                 self._log.warning("Kernel %s did not end properly: %s", self.id, error)
                 if self.listed:
