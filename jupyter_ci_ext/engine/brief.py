@@ -9,7 +9,7 @@ from typing import Final
 
 from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.allowance import Spent
-from jupyter_ci_ext.engine.environment import describe, installed
+from jupyter_ci_ext.engine.environment import UNKNOWN, describe, installed
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.transcript import (
     Background,
@@ -91,7 +91,9 @@ async def read_brief(
                 }.values()
             ),
             limits,
-            await to_thread.run_sync(installed, limits.python),
+            await to_thread.run_sync(installed, limits.python)
+            if limits.packages is None
+            else limits.packages or UNKNOWN,
             folder,
         )
     turn = first_turn(

@@ -18,6 +18,7 @@ from jupyter_core.utils import ensure_async
 
 from jupyter_ci_ext.errors import CodeInterpreterError, SandboxUnavailable
 from jupyter_ci_ext.kernels.connection import Connection, ZmqTransport
+from jupyter_ci_ext.kernels.remote.specs import RemoteSpec
 from jupyter_ci_ext.sandbox.policy import Launch
 
 PROVISIONER = "code-interpreter-sandbox"
@@ -143,6 +144,15 @@ class Launcher:
     def __init__(self, manager: Any, kernel_name: str) -> None:
         self._manager = manager
         self._kernel_name = kernel_name
+
+    @property
+    def remote(self) -> RemoteSpec | None:
+        """What is said of the kernels if they run on other machines; None if they run here."""
+        return None
+
+    def report(self) -> dict[str, Any] | None:
+        """What isolates code, if not the sandbox of this machine; None if that does."""
+        return None
 
     async def start(self, launch: Launch) -> Kernel:
         """A new kernel in a sandbox as *launch* says.

@@ -143,9 +143,14 @@ class Asking:
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
     @classmethod
-    async def over(cls, connection: Connection, timeout: float) -> Asking:
-        """With the helper installed; raises `SessionLost` if the kernel does not take it."""
-        await _install(connection, timeout)
+    async def over(
+        cls, connection: Connection, timeout: float, longest: int, largest: int
+    ) -> Asking:
+        """With the helper installed; raises `SessionLost` if the kernel does not take it.
+
+        Text of more than *longest* characters and figures of more than *largest* bytes are cut there.
+        """
+        await _install(connection, timeout, f"{longest}, {largest}")
         comm = CommWay(connection)
         asking = cls(connection, comm, timeout)
         try:
@@ -229,13 +234,13 @@ class Asking:
         raise SessionLost(SILENT.format(seconds=self._timeout))
 
 
-async def _install(connection: Connection, timeout: float) -> None:
+async def _install(connection: Connection, timeout: float, limits: str) -> None:
     source = await to_thread.run_sync(Path(helper.__file__).read_text, "utf-8")
     code = (
         f"import sys, types\n"
         f"sys.modules[{MODULE!r}] = types.ModuleType({MODULE!r})\n"
         f"exec({source!r}, sys.modules[{MODULE!r}].__dict__)\n"
-        f"sys.modules[{MODULE!r}].install(get_ipython())\n"
+        f"sys.modules[{MODULE!r}].install(get_ipython(), {limits})\n"
         f"del sys, types\n"
     )
     request = connection.execute(code, lambda _: None, silent=True)

@@ -27,6 +27,7 @@ SKIPPED = ("__pycache__", "node_modules")
 SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 PUBLIC = ("GPG_KEY",)  # of the images of Python; it is what their source was signed with
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+SHOWN = ("display_data", "update_display_data", "execute_result")
 MOST_LISTED = 3 << 20
 """Bytes of a listing."""
 MOST_DEEP = 32
@@ -49,9 +50,43 @@ def ask_text(request: str, data: str = "") -> str:
     return base64.b64encode(json.dumps(answer).encode() + b"\n" + content).decode()
 
 
-def install(shell: Any) -> None:
-    """Have comms of `TARGET` answered."""
+def install(shell: Any, longest: int, largest: int) -> None:
+    """Have comms of `TARGET` answered, and no message longer than so many characters or bytes.
+
+    A message that is too large costs the connection on its way. Cutting it here is a courtesy.
+    """
     shell.kernel.comm_manager.register_target(TARGET, _opened)
+    session = shell.kernel.session
+    send = session.send
+
+    def send_shorter(
+        stream: Any, message: Any, content: Any = None, *more: Any, **named: Any
+    ) -> Any:
+        try:
+            kind = message["msg_type"] if isinstance(message, dict) else message
+            said = message["content"] if isinstance(message, dict) else content
+            if kind == "stream" and len(said["text"]) > longest:
+                said["text"] = _shortened(said["text"], longest)
+            elif kind in SHOWN:
+                _shrink(said, largest)
+        except Exception:  # noqa: S110 - then it goes as it is
+            pass
+        return send(stream, message, content, *more, **named)
+
+    session.send = send_shorter
+
+
+def _shortened(text: str, longest: int) -> str:
+    head, tail = longest * 3 // 4, longest // 4
+    left_out = len(text) - head - tail
+    return f"{text[:head]}\n[\u2026 {left_out:,} characters left out \u2026]\n{text[-tail:]}"
+
+
+def _shrink(content: dict[str, Any], largest: int) -> None:
+    size = sum(len(value) for value in content["data"].values() if isinstance(value, str))
+    if size > largest:
+        note = f"[a figure or table of {size:,} bytes was left out]"
+        content["data"], content["metadata"] = {"text/plain": note}, {}
 
 
 def _opened(comm: Any, _: Any) -> None:

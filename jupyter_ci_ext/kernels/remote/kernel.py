@@ -48,6 +48,8 @@ class RemoteKernel(Kernel):
         targets: Sequence[str],
         timeout: float,
         stop_seconds: float,
+        longest: int,
+        largest: int,
     ) -> None:
         super().__init__(manager, kernel_id, "/mnt/data")
         self.stop_seconds = stop_seconds
@@ -58,6 +60,7 @@ class RemoteKernel(Kernel):
         self._where = where
         self._targets = list(targets)
         self._timeout = timeout
+        self._sizes = (longest, largest)
         self._asking: Asking | None = None
         self._isolation: dict[str, Any] = {}
 
@@ -76,7 +79,7 @@ class RemoteKernel(Kernel):
         """Install the helper, measure the isolation, bring the workspace's files over."""
         self._mirror.forget()
         try:
-            asking = await Asking.over(connection, self._timeout)
+            asking = await Asking.over(connection, self._timeout, *self._sizes)
             said, _ = await asking.ask({"op": "begin", "folder": self._spec.data_path})
             report, _ = await asking.ask(
                 {"op": "measure", "targets": self._targets, "seconds": 1.0}

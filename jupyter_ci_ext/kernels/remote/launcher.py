@@ -68,6 +68,30 @@ class RemoteLauncher(Launcher):
         self._policy = policy
         self._limits = MirrorLimits(pool.max_new_files, pool.max_file_size, policy.disk)
         self._gateway = is_gateway(manager)
+        self._newest: RemoteKernel | None = None
+
+    @property
+    def remote(self) -> RemoteSpec | None:
+        return self._specs.get(self._kernel_name, RemoteSpec(""))
+
+    def report(self) -> dict[str, Any] | None:
+        """The same keys as the sandbox's own; what the newest kernel measured, once there is one."""
+        reasons: list[str] = []
+        try:
+            declared = f"declared: {self.spec.isolation}"
+        except SandboxUnavailable as error:
+            reasons, declared = [error.message], ""
+        newest = self._newest.isolation if self._newest is not None else {}
+        layers = [declared] if declared else []
+        return {
+            "level": newest.get("level", 1 if declared else 0),
+            "name": "remote",
+            "minimum_level": self._policy.minimum_level,
+            "sufficient": not reasons,
+            "isolation": newest or {"layers": layers, "memory_by": "remote", "notes": []},
+            "reasons": reasons,
+            "hints": [],
+        }
 
     @property
     def spec(self) -> RemoteSpec:
@@ -94,7 +118,8 @@ class RemoteLauncher(Launcher):
             raise SandboxUnavailable(
                 f"The remote kernel {self._kernel_name!r} could not be started: {_words(error)}"
             ) from error
-        return self._held(kernel_id, launch, spec)
+        self._newest = self._held(kernel_id, launch, spec)
+        return self._newest
 
     async def _check_kernelspec(self) -> None:
         name = self._kernel_name
@@ -113,7 +138,7 @@ class RemoteLauncher(Launcher):
                 "code runs in it; c.RemoteKernels.allowed is for kernels on other machines."
             )
 
-    def _held(self, kernel_id: str, launch: Launch, spec: RemoteSpec) -> Kernel:
+    def _held(self, kernel_id: str, launch: Launch, spec: RemoteSpec) -> RemoteKernel:
         return RemoteKernel(
             self._manager,
             kernel_id,
@@ -125,6 +150,8 @@ class RemoteLauncher(Launcher):
             targets=self._remote.probe_targets,
             timeout=self._remote.transfer_timeout,
             stop_seconds=STOP_SECONDS if self._gateway else STOP_REMOTE_SECONDS,
+            longest=self._policy.log_bytes,
+            largest=self._policy.message_bytes,
         )
 
     def _transport(self, kernel_id: str) -> Transport:
