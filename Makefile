@@ -73,6 +73,7 @@ test: test-python test-panel test-browser
 # The clients' environments are built first, so that no test's time limit has to cover that.
 test-python: $(VENV)/.dev
 	-@$(BIN)/python -m tests.conformance.environments
+	-@$(BIN)/python -m tests.gateway.gateways
 	$(BIN)/python -m pytest --ignore=tests/ui
 
 test-panel: $(MODULES)
