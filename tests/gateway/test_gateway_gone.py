@@ -12,7 +12,7 @@ from tests.gateway.conftest import built
 def test_a_gateway_that_is_killed_costs_the_run_and_no_more(
     model: ScriptedUpstream, playbook: Playbook, tmp_path: Path
 ) -> None:
-    with built("kernel", tmp_path, model, playbook, reconnect_seconds=2) as house:
+    with built("kernel", tmp_path, model, playbook, reconnect_seconds=3) as house:
         talk = house.thread()
         source = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
         ran = talk.run(source, when="begun", then=lambda _: house.gateway.kill())

@@ -65,7 +65,8 @@ class WebsocketTransport(Transport):
         self._reader: asyncio.Task[None] | None = None
         self._look: asyncio.Task[None] | None = None
         self._looked = float("-inf")
-        self._down_since: float | None = time.monotonic()
+        # The first socket may take as long as the kernel's start.
+        self._down_since: float | None = None
         self._why = "no connection was made"
         self._gone: str | None = None
         self._log = logging.getLogger(__name__)
