@@ -31,6 +31,8 @@ class Kernel:
 
     shares_files = True
     """Whether it sees the workspace's own folder, so that its files outlive it however it ends."""
+    can_restart = True
+    """Whether it can be restarted in its place; else it is ended, and another one started."""
     stop_seconds = STOP_SECONDS
 
     def __init__(self, manager: Any, kernel_id: str, data_path: str) -> None:

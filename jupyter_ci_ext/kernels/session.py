@@ -323,6 +323,9 @@ class Session:
         if not await self.alive() or self._kernel is None:
             await self._leave()  # the next use starts a new one
             return
+        if not self._kernel.can_restart:
+            await self.close()
+            return
         self._disconnect()
         try:
             await self._kernel.restart()

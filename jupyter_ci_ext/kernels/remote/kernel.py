@@ -47,11 +47,13 @@ class RemoteKernel(Kernel):
         where: str,
         targets: Sequence[str],
         timeout: float,
+        can_restart: bool,
         stop_seconds: float,
         longest: int,
         largest: int,
     ) -> None:
         super().__init__(manager, kernel_id, "/mnt/data")
+        self.can_restart = can_restart
         self.stop_seconds = stop_seconds
         self._name = name
         self._spec = spec
@@ -139,7 +141,7 @@ class RemoteKernel(Kernel):
 
     async def restart(self) -> None:
         self._asking = None
-        restarting = ensure_async(self._manager.restart_kernel(self.id))
+        restarting = ensure_async(self._manager.restart_kernel(self.id, now=True))
         restarted = await asyncio.wait_for(restarting, RESTART_SECONDS)
         if isinstance(restarted, asyncio.Future):
             await asyncio.wait_for(restarted, RESTART_SECONDS)

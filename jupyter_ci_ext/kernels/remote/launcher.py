@@ -149,6 +149,8 @@ class RemoteLauncher(Launcher):
             where=self._where,
             targets=self._remote.probe_targets,
             timeout=self._remote.transfer_timeout,
+            # Provisioners of other machines lose sight of a kernel that is restarted.
+            can_restart=self._gateway,
             stop_seconds=STOP_SECONDS if self._gateway else STOP_REMOTE_SECONDS,
             longest=self._policy.log_bytes,
             largest=self._policy.message_bytes,
