@@ -17,6 +17,7 @@ from jupyter_ci_ext.kernels.remote import attest
 from jupyter_ci_ext.kernels.remote.asking import NONSENSE, Asking, HelperFailed
 from jupyter_ci_ext.kernels.remote.mirror import Mirror
 from jupyter_ci_ext.kernels.remote.specs import RemoteSpec
+from jupyter_ci_ext.quiet import kind
 
 ASK_SECONDS = 5.0
 """How long a gateway may take to say whether a kernel is alive, or to interrupt it."""
@@ -132,7 +133,7 @@ class RemoteKernel(Kernel):
                 model = await refresh()
                 return model is not None and model.get("execution_state") != "dead"
             except Exception as error:
-                self._log.debug("No word on kernel %s: %s", self.id, error)
+                self._log.debug("No word on kernel %s: %s", self.id, kind(error))
         return False
 
     async def interrupt(self) -> None:

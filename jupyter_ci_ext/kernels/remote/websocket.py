@@ -24,6 +24,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from jupyter_ci_ext.kernels.connection import GONE, RESTARTED, Channel, Message, Transport
+from jupyter_ci_ext.quiet import kind
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 LOOK = 2.0
@@ -122,7 +123,7 @@ class WebsocketTransport(Transport):
         try:
             model = await asyncio.wait_for(self._kernel.refresh_model(), PATIENCE)
         except Exception as error:  # unreachable: the socket will tell, if that lasts
-            self._log.debug("No word on kernel %s: %s", self._kernel_id, error)
+            self._log.debug("No word on kernel %s: %s", self._kernel_id, kind(error))
             return
         if model is None:
             self._gone = ENDED
@@ -136,7 +137,7 @@ class WebsocketTransport(Transport):
                 self._socket = await self._connect()
             except Exception as error:
                 self._why = _reason(error)
-                self._log.debug("No socket to kernel %s: %s", self._kernel_id, self._why)
+                self._log.debug("No socket to kernel %s: %s", self._kernel_id, kind(error))
                 if isinstance(error, HTTPClientError) and error.code == 404:
                     self._gone = ENDED
                 await asyncio.sleep(pause)
@@ -182,7 +183,7 @@ class WebsocketTransport(Transport):
                     channel, message = _unpack(data)
                     self._deliver(channel, message)
                 except Exception as error:  # the kernel is not trusted: any bytes may come
-                    self._log.debug("Unreadable message of %s: %s", self._kernel_id, error)
+                    self._log.debug("Unreadable message of %s: %s", self._kernel_id, kind(error))
 
     def _send(self, data: bytes) -> None:
         if self._socket is None:
