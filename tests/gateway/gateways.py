@@ -48,7 +48,7 @@ class Gateway:
 
 
 @contextmanager
-def running(name: str, folder: Path) -> Iterator[Gateway]:
+def running(name: str, folder: Path, *options: str) -> Iterator[Gateway]:
     """The gateway *name* (one of `NAMES`), with its home in *folder*."""
     home = (
         environments.python(name, REQUIREMENTS).parent
@@ -61,6 +61,7 @@ def running(name: str, folder: Path) -> Iterator[Gateway]:
     argv = [str(home / _ARGUMENTS[name][0]), *_ARGUMENTS[name][1:]]
     argv += ["--ip=127.0.0.1" if name == "enterprise" else "--KernelGatewayApp.ip=127.0.0.1"]
     argv += [f"--port={port}" if name == "enterprise" else f"--KernelGatewayApp.port={port}"]
+    argv += options
     env = {
         "PATH": f"{home}:{os.environ.get('PATH', os.defpath)}",
         "HOME": str(folder),
