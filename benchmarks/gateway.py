@@ -26,7 +26,7 @@ from jupyter_ci_ext.kernels.remote.launcher import launcher_for
 from jupyter_ci_ext.kernels.session import Session
 from jupyter_ci_ext.kernels.workspace import StagedFile
 from jupyter_ci_ext.sandbox.config import Sandbox
-from tests.gateway.gateways import running
+from tests.gateway.gateways import TOKEN, running
 
 from .measure import Result, at_least
 
@@ -85,7 +85,8 @@ async def _transfers(folder: Path, port: int) -> tuple[list[float], list[float],
 
 @asynccontextmanager
 async def _session(folder: Path, port: int) -> AsyncIterator[Session]:
-    GatewayClient.instance().url = f"http://127.0.0.1:{port}"
+    client = GatewayClient.instance()
+    client.url, client.auth_token = f"http://127.0.0.1:{port}", TOKEN
     manager = GatewayMappingKernelManager(kernel_spec_manager=GatewayKernelSpecManager())
     pool, sandbox = SessionPool(warm_spares=0, preload=[]), Sandbox(disk=0)
     remote = RemoteKernels(allowed={"python3": {"isolation": "none"}}, probe_targets=[])

@@ -14,7 +14,7 @@ from tests.conformance.playbook import Playbook
 from tests.conformance.server import LiveServer
 from tests.fakes.upstream import ScriptedUpstream
 from tests.gateway.cutter import Cutter
-from tests.gateway.gateways import NAMES, running
+from tests.gateway.gateways import NAMES, TOKEN, running
 from tests.gateway.talk import House
 
 ALLOWED = {"python3": {"isolation": "a test machine", "env": {"KERNEL_USERNAME": "alice"}}}
@@ -81,10 +81,9 @@ def built(
             # Variables that the gateway's client would pass on by their names.
             patch.setenv("KERNEL_OF_MINE_TOKEN", "secret-of-the-server")
             patch.setenv("KERNEL_OF_MINE", "not-a-secret")
-            url = f"http://127.0.0.1:{cutter.port}"
-            server = stack.enter_context(
-                LiveServer(folder / "server", model.url, f"--gateway-url={url}")
-            )
+            options = [f"--gateway-url=http://127.0.0.1:{cutter.port}"]
+            options.append(f"--GatewayClient.auth_token={TOKEN}")
+            server = stack.enter_context(LiveServer(folder / "server", model.url, *options))
         house = House(server, playbook, gateway, cutter)
         stack.callback(house.client.close)
         yield house

@@ -22,6 +22,7 @@ REQUIREMENTS = Path(__file__).parent / "requirements"
 NAMES = ("enterprise", "kernel")
 OWN = ("enterprise",)
 """Those with an environment of their own: what they need clashes with what we do."""
+TOKEN = "token-of-the-gateway"
 START_SECONDS = 60
 _ARGUMENTS = {
     "enterprise": ["jupyter-enterprisegateway", "--EnterpriseGatewayApp.port_retries=0"],
@@ -66,6 +67,8 @@ def running(name: str, folder: Path, *options: str) -> Iterator[Gateway]:
         "PATH": f"{home}:{os.environ.get('PATH', os.defpath)}",
         "HOME": str(folder),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "EG_AUTH_TOKEN": TOKEN,
+        "KG_AUTH_TOKEN": TOKEN,
         "EG_LIST_KERNELS": "True",
         "EG_UNAUTHORIZED_USERS": "nobody",  # else it refuses root, which the tests may be
     }
@@ -85,9 +88,10 @@ def running(name: str, folder: Path, *options: str) -> Iterator[Gateway]:
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until = time.monotonic() + START_SECONDS
+    url, headers = f"http://127.0.0.1:{port}/api/kernelspecs", {"Authorization": f"token {TOKEN}"}
     while time.monotonic() < until and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/kernelspecs", timeout=5):
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5):
                 return
         except OSError:
             time.sleep(0.1)

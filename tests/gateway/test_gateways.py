@@ -9,6 +9,8 @@ import os
 import psutil
 import pytest
 
+from tests.conformance.server import TOKEN as SERVER_TOKEN
+from tests.gateway.gateways import TOKEN as GATEWAY_TOKEN
 from tests.gateway.talk import House
 
 MIB = 1 << 20
@@ -44,7 +46,7 @@ def test_no_secret_reaches_the_kernel_and_its_isolation_is_told(house: House) ->
     talk = house.thread()
     ran = talk.run("import os; print(dict(os.environ))")
     assert "not-a-secret" in ran.logs  # so what is looked for here would be passed on
-    for secret in ("sk-of-the-upstream", "secret-of-the-server", "conformance-token"):
+    for secret in ("sk-of-the-upstream", "secret-of-the-server", SERVER_TOKEN, GATEWAY_TOKEN):
         assert secret not in ran.logs
     isolation = talk.session["isolation"]
     assert isolation["layers"][0] == "declared: a test machine"

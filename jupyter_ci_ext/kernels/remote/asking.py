@@ -189,7 +189,7 @@ class Asking:
                 self._way = ExpressionWay(self._connection)
             return await self._ask_again(request, data)
         said, content = answer
-        if not isinstance(said, dict):
+        if not isinstance(said, dict) or len(content) > MESSAGE:
             raise HelperFailed(NONSENSE)
         if "error" in said:
             raise HelperFailed(str(said["error"])[:200])

@@ -36,7 +36,7 @@ PING = 30.0
 CONNECT = 20.0
 AGAIN, AGAIN_AT_MOST = 0.1, 2.0
 """Seconds until a socket is opened anew; twice as many each time, up to a limit."""
-LARGER = 4
+LARGER = 2
 """How many times larger than allowed a message may be, to be cut here; it is not cut over there."""
 
 ENDED = "The kernel is gone: its gateway has ended it, or does not know it any more."
@@ -144,7 +144,7 @@ class WebsocketTransport(Transport):
                 pause = min(2 * pause, AGAIN_AT_MOST)
                 continue
             self._down_since, pause = None, AGAIN
-            while self._waiting:
+            for _ in range(len(self._waiting)):  # what cannot be sent now is put back
                 self._send(self._waiting.popleft())
             await self._read_from(self._socket)
             if self._socket.close_code == TOO_LARGE:
