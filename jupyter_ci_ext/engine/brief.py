@@ -9,7 +9,12 @@ from typing import Final
 
 from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.allowance import Spent
-from jupyter_ci_ext.engine.environment import describe, describe_search, installed
+from jupyter_ci_ext.engine.environment import (
+    UNKNOWN,
+    describe,
+    describe_search,
+    installed,
+)
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.transcript import (
     Background,
@@ -92,7 +97,9 @@ async def read_brief(
                 }.values()
             ),
             limits,
-            await to_thread.run_sync(installed, limits.python),
+            await to_thread.run_sync(installed, limits.python)
+            if limits.packages is None
+            else limits.packages or UNKNOWN,
             folder,
         )
     if any(tool.type == "file_search" for tool in run.tools):

@@ -78,6 +78,9 @@ PACKAGES: Final = (
 
 _ASK_SECONDS: Final = 30
 
+UNKNOWN: Final = ("not known; import what you need and see",)
+"""Said in place of packages where they cannot be looked up."""
+
 MOST_FILES: Final = 100
 """Files that are named; of the others only the number is told."""
 
