@@ -12,6 +12,7 @@ from traitlets.config import Configurable
 from jupyter_ci_ext.app import CodeInterpreterApp
 from jupyter_ci_ext.hub.config import HubModelService
 from jupyter_ci_ext.kernels.config import SessionPool
+from jupyter_ci_ext.kernels.remote.config import RemoteKernels
 from jupyter_ci_ext.llm.config import ModelProvider
 from jupyter_ci_ext.sandbox.config import Sandbox
 
@@ -20,6 +21,7 @@ CLASSES: tuple[type[Configurable], ...] = (
     CodeInterpreterApp,
     Sandbox,
     SessionPool,
+    RemoteKernels,
     ModelProvider,
     HubModelService,
 )

@@ -19,8 +19,8 @@ class SessionPool(Limited):
 
     kernel_name = Unicode(
         "code-interpreter",
-        help="Name of the kernelspec that sessions use. It must name this package's provisioner; "
-        "any other is refused and no code runs.",
+        help="Name of the kernelspec that sessions use. It must name this package's provisioner, or "
+        "be among c.RemoteKernels.allowed; any other is refused and no code runs.",
     ).tag(config=True)
 
     max_life = Float(

@@ -26,15 +26,21 @@ class EnvironmentFailed(Exception):
     """A client could not be installed; the message has the installer's last words."""
 
 
-def python(name: str) -> Path:
-    """The interpreter of the virtual environment *name*, which is built if it is not there."""
-    requirements = HERE / "requirements" / f"{name}.txt"
+def python(name: str, folder: Path = HERE / "requirements") -> Path:
+    """The interpreter of the virtual environment *name*, which is built if it is not there.
+
+    What is in it is listed in *folder*.
+    """
+    requirements = folder / f"{name}.txt"
 
     def build(home: Path) -> None:
         _run([sys.executable, "-m", "venv", str(home)], home.parent)
         pip = [str(home / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
+        pip.append("--no-compile")  # most of it is never imported
         _run([*pip, "--quiet", "-r", str(requirements)], home.parent)
 
+    # The name of a gateway and that of a client may be the same.
+    name = name if folder == HERE / "requirements" else f"{folder.parent.name}-{name}"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return _built(name, requirements.read_bytes() + version.encode(), build) / "bin/python"
 
