@@ -13,6 +13,7 @@ model that says nothing at all, lest the newest message of the thread be taken f
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -52,11 +53,14 @@ from jupyter_ci_ext.llm.base import (
     CodeCall,
     CodeDelta,
     CodeStarted,
+    Finished,
     FunctionCall,
     PromptMessage,
     TextDelta,
     Turn,
+    Usage,
 )
+from jupyter_ci_ext.metrics import FIRST_TOKEN
 
 RunCode = Callable[[CodeCall], AsyncGenerator[CodeOutput | CodeResult, None]]
 """Runs one piece of code; the last value is its `CodeResult`. Raises `SandboxUnavailable`."""
@@ -197,9 +201,14 @@ class _Loop:
     async def _ask(self, request: Turn, reply: Reply) -> AsyncGenerator[Value, None]:
         """One request. A prompt that the server finds too large is tried again, smaller."""
         for attempt in range(_SHRINK + 1):
+            asked = time.monotonic()
+            waiting = True
             try:
                 async with aclosing(attend(self._llm.stream(request), self._stop)) as deltas:
                     async for delta in deltas:
+                        if waiting and not isinstance(delta, Usage | Finished):
+                            FIRST_TOKEN.observe(time.monotonic() - asked)
+                            waiting = False
                         for value in reply.take(delta):
                             yield value
                 return

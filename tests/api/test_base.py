@@ -188,7 +188,10 @@ async def test_a_crash_is_logged_with_its_number(
     assert reply.code == 500
     assert number in json.loads(reply.body)["error"]["message"]
     assert "secret" not in reply.body.decode()
-    assert any(number in r.getMessage() and r.exc_info for r in caplog.records)
+    [logged] = [text for r in caplog.records if f"{number} /" in (text := r.getMessage())]
+    assert "in crash" in logged
+    assert logged.endswith("ZeroDivisionError")
+    assert "secret" not in logged.replace('ZeroDivisionError("secret")', "")  # the line of code
 
 
 async def test_azure_words_its_errors_its_own_way(jp_fetch, bare) -> None:
