@@ -71,11 +71,20 @@ export class SafeSanitizer implements IRenderMime.ISanitizer {
   }
 
   sanitize(dirty: string, options?: IRenderMime.ISanitizerOptions): string {
-    const clean = this._inner.sanitize(this._mark(dirty), options);
     const template = document.createElement('template');
-    template.innerHTML = clean;
-    this._walk(template.content);
+    template.content.append(this.clean(dirty, options));
     return template.innerHTML;
+  }
+
+  /** The harmless part of *dirty* as nodes, which need not be written and parsed again. */
+  clean(
+    dirty: string,
+    options?: IRenderMime.ISanitizerOptions
+  ): DocumentFragment {
+    const template = document.createElement('template');
+    template.innerHTML = this._inner.sanitize(this._mark(dirty), options);
+    this._walk(template.content);
+    return template.content;
   }
 
   /** Lab's sanitizer drops addresses of a scheme it does not know: give ours a form it keeps. */
@@ -121,6 +130,9 @@ export class SafeSanitizer implements IRenderMime.ISanitizer {
   }
 
   private _strip(element: HTMLElement): void {
+    if (!element.hasAttributes() && element.localName !== 'img') {
+      return;
+    }
     for (const { name } of [...element.attributes]) {
       if (!ATTRIBUTES.has(name)) {
         element.removeAttribute(name);

@@ -2,16 +2,17 @@
  * Hosts for content that is not to be trusted.
  */
 import {
-  renderHTML,
+  removeMath,
   renderLatex,
-  renderMarkdown,
-  renderText
+  renderText,
+  replaceMath
 } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { blocksOf } from '../render/markdown';
 import { framed } from '../render/mime';
+import { patch } from '../render/patch';
 import {
   FILE_IMAGE,
   FILE_LINK,
@@ -20,6 +21,8 @@ import {
   SafeSanitizer
 } from '../render/safe';
 import type { FindFile } from '../render/safe';
+import { breathe, cancelTurn, inTurn } from '../render/turns';
+import { Code } from './Code';
 import { useServices } from './services';
 import type { IServices } from './services';
 
@@ -37,9 +40,12 @@ export const Safe = React.memo(function Safe(props: ISafeProps): JSX.Element {
   const host = React.useRef<HTMLDivElement>(null);
   const { format, source, find } = props;
   React.useEffect(() => {
-    if (host.current) {
-      void renderInto(host.current, format, source, find, services);
+    const element = host.current;
+    if (!element) {
+      return;
     }
+    inTurn(element, () => renderInto(element, format, source, find, services));
+    return () => cancelTurn(element);
   }, [format, source, find, services]);
   return (
     <div
@@ -52,6 +58,12 @@ export const Safe = React.memo(function Safe(props: ISafeProps): JSX.Element {
   );
 });
 
+/** What is being rendered, or was last. */
+const latest = new WeakMap<HTMLElement, string>();
+
+/** What a formula begins with, as Lab's typesetter looks for it. */
+const FORMULA = /\$|\\[([]|\\begin/;
+
 async function renderInto(
   host: HTMLElement,
   format: Format,
@@ -63,32 +75,35 @@ async function renderInto(
   const sanitizer = new SafeSanitizer(rendermime.sanitizer, find, from =>
     trans.__('Image from %1 not loaded. Load it', from)
   );
-  const { latexTypesetter, markdownParser } = rendermime;
-  const options = {
-    host,
-    source,
-    sanitizer,
-    translator,
-    trusted: false,
-    resolver: null,
-    linkHandler: null,
-    shouldTypeset: true,
-    latexTypesetter: latexTypesetter && guardTypesetter(latexTypesetter)
-  };
-  switch (format) {
-    case 'markdown':
-      await renderMarkdown({ ...options, markdownParser });
-      break;
-    case 'html':
-      await renderHTML(options);
-      break;
-    case 'latex':
-      await renderLatex(options);
-      break;
-    case 'text':
-      host.replaceChildren();
-      await renderText(options);
-      break;
+  const { markdownParser } = rendermime;
+  const latexTypesetter =
+    rendermime.latexTypesetter && guardTypesetter(rendermime.latexTypesetter);
+  latest.set(host, source);
+  if (format === 'text') {
+    host.replaceChildren();
+    await renderText({ host, source, sanitizer, translator });
+    return;
+  }
+  if (format === 'latex') {
+    await renderLatex({ host, source, shouldTypeset: true, latexTypesetter });
+    return;
+  }
+  let html = source;
+  if (format === 'markdown') {
+    const { text, math } = removeMath(source);
+    html = markdownParser
+      ? replaceMath(await markdownParser.render(text), math)
+      : escape(source);
+    await breathe();
+  }
+  const clean = sanitizer.clean(html);
+  await breathe();
+  if (latest.get(host) !== source) {
+    return;
+  }
+  await patch(host, clean);
+  if (FORMULA.test(source)) {
+    await latexTypesetter?.typeset(host);
   }
   for (const image of host.querySelectorAll(`img[${FILE_IMAGE}]`)) {
     const id = image.getAttribute(FILE_IMAGE)!;
@@ -97,6 +112,12 @@ async function renderInto(
       () => image.replaceWith(image.getAttribute('alt') ?? '')
     );
   }
+}
+
+function escape(text: string): string {
+  const element = document.createElement('pre');
+  element.textContent = text;
+  return element.outerHTML;
 }
 
 function onClick(event: React.MouseEvent, services: IServices): void {
@@ -126,9 +147,18 @@ export function Markdown(props: {
   const blocks = blocksOf(props.source);
   return (
     <>
-      {blocks.map((block, at) => (
-        <Safe key={at} format="markdown" source={block} find={props.find} />
-      ))}
+      {blocks.map(({ source, language }, at) =>
+        language === null ? (
+          <Safe
+            key={at}
+            format="markdown"
+            source={source}
+            find={source.includes('sandbox:') ? props.find : undefined}
+          />
+        ) : (
+          <Code key={at} code={source} language={language} />
+        )
+      )}
     </>
   );
 }
