@@ -7,6 +7,8 @@
  */
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 
+import { breathe } from './turns';
+
 /** Finds the file that a `sandbox:` address means; undefined where there is none. */
 export type FindFile = (address: string) => string | undefined;
 
@@ -72,17 +74,17 @@ export class SafeSanitizer implements IRenderMime.ISanitizer {
 
   sanitize(dirty: string, options?: IRenderMime.ISanitizerOptions): string {
     const template = document.createElement('template');
-    template.content.append(this.clean(dirty, options));
+    template.innerHTML = this._inner.sanitize(this._mark(dirty), options);
+    this._walk(template.content);
     return template.innerHTML;
   }
 
   /** The harmless part of *dirty* as nodes, which need not be written and parsed again. */
-  clean(
-    dirty: string,
-    options?: IRenderMime.ISanitizerOptions
-  ): DocumentFragment {
+  async clean(dirty: string): Promise<DocumentFragment> {
+    const half = this._inner.sanitize(this._mark(dirty));
+    await breathe();
     const template = document.createElement('template');
-    template.innerHTML = this._inner.sanitize(this._mark(dirty), options);
+    template.innerHTML = half;
     this._walk(template.content);
     return template.content;
   }

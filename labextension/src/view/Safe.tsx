@@ -96,7 +96,7 @@ async function renderInto(
       : escape(source);
     await breathe();
   }
-  const clean = sanitizer.clean(html);
+  const clean = await sanitizer.clean(html);
   await breathe();
   if (latest.get(host) !== source) {
     return;
