@@ -298,13 +298,44 @@ describe('formOf', () => {
     expect(form({ 'text/plain': 'x', 'text/html': '<b>x</b>' })).toBe('html');
     expect(form({ 'text/plain': 'x', 'image/png': 'AAAA' })).toBe('image');
     expect(form({ 'application/javascript': 'alert(1)' })).toBeUndefined();
-    expect(
-      form({ 'application/vnd.plotly.v1+json': {}, 'text/html': 'x' })
-    ).toBe('html');
+    const plotly = { 'application/vnd.plotly.v1+json': {} };
+    expect(form({ ...plotly, 'text/html': 'x' })).toBe('html');
+    expect(form({ ...plotly, 'text/html': '<script>draw()</script>' })).toBe(
+      'missing'
+    );
+    expect(form({ ...plotly, 'image/png': 'AAAA' })).toBe('image');
+    expect(form({ 'application/geo+json': {}, 'text/plain': 'x' })).toBe(
+      'json'
+    );
     expect(form({ 'text/html': '<style>td{color:red}</style>' })).toBe('frame');
     expect(
       form({ 'text/html': '<style scoped>td{}</style><table></table>' })
     ).toBe('html');
+  });
+
+  it('draws a figure of Plotly as it comes, and asks for one that fetches', () => {
+    const figure = (trace: object, layout: object = {}) => ({
+      data: [trace],
+      layout: {
+        template: { data: { choropleth: [{ type: 'choropleth' }] } },
+        ...layout
+      },
+      config: { plotlyServerURL: 'https://plot.ly' }
+    });
+    const bar = { type: 'bar', y: [1, 2] };
+    const image = { images: [{ source: 'https://example.org/a.png' }] };
+    expect(fetchesRemotely(figure(bar))).toBe(false);
+    expect(fetchesRemotely(figure({ type: 'heatmap' }))).toBe(false);
+    for (const other of [
+      figure({ type: 'choropleth' }),
+      figure({ type: 'scattermapbox' }),
+      figure({ type: 'densitymap' }),
+      figure(bar, image),
+      figure(bar, { template: { layout: image } }),
+      { ...figure(bar), config: { plotlyServerURL: 'https://example.org' } }
+    ]) {
+      expect(fetchesRemotely(other)).toBe(true);
+    }
   });
 
   it('asks before it draws a chart that fetches', () => {
@@ -330,7 +361,15 @@ describe('formOf', () => {
   });
 
   it('frames HTML without any rights', () => {
-    expect(framed('<b>x</b>')).toContain("default-src 'none'");
+    const page = framed(
+      '<style>b{color:red}</style><b onclick="x">x</b><script>x</script>' +
+        '<a href="/logout" ping="/y">out</a><form action="/z"><button formaction="/z">' +
+        '</form><svg><a xlink:href="/logout"></a></svg><meta http-equiv="refresh">' +
+        '<iframe src="/logout"></iframe>'
+    );
+    expect(page).toContain("default-src 'none'");
+    expect(page).toContain('<style>b{color:red}</style>');
+    expect(page).not.toMatch(/script>|logout|refresh|\/[yz]/);
   });
 });
 

@@ -260,27 +260,37 @@ export function guardTypesetter(
  * Whether drawing a chart could make the browser fetch something: any address in its
  * specification, or a kind of map that comes with one.
  */
-export function fetchesRemotely(value: unknown): boolean {
+export function fetchesRemotely(value: unknown, template = false): boolean {
   if (typeof value === 'string') {
     return /^\s*(?:[a-z][a-z0-9+.-]*:)?\/\/|url\(|<\s*(?:img|image|script|iframe|link)/i.test(
       value
     );
   }
   if (Array.isArray(value)) {
-    return value.some(fetchesRemotely);
+    return value.some(inner => fetchesRemotely(inner, template));
   }
   if (value !== null && typeof value === 'object') {
     return Object.entries(value).some(([key, inner]) => {
-      if (key === '$schema') {
+      // What is in every figure of Plotly: where its button would send it to, which it has not.
+      if (key === '$schema' || (key === PLOTLY_SERVER && inner === PLOTLY)) {
         return false;
       }
       const address = key === 'url' || key === 'href' || key === 'topojsonURL';
+      // Plotly's templates name the looks of all kinds of charts, and draw none.
       const map =
+        !template &&
         key === 'type' &&
         typeof inner === 'string' &&
-        /geo|map(?:box|libre)?$|choropleth/.test(inner);
-      return map || (address && inner !== null) || fetchesRemotely(inner);
+        /geo|choropleth|mapbox|^(?:scatter|density)map$/.test(inner);
+      return (
+        map ||
+        (address && inner !== null) ||
+        fetchesRemotely(inner, template || key === 'template')
+      );
     });
   }
   return false;
 }
+
+const PLOTLY_SERVER = 'plotlyServerURL';
+const PLOTLY = 'https://plot.ly';

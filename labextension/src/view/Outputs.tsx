@@ -109,8 +109,31 @@ function Display(props: { output: IDisplayData }): JSX.Element | null {
   ): JSX.Element {
     switch (what.kind) {
       case 'chart':
+        return (
+          <Rendered
+            mime={what.mime}
+            value={bundle[what.mime]}
+            metadata={extra}
+          />
+        );
       case 'json':
-        return <Rendered mime={what.mime} data={bundle} metadata={extra} />;
+        return (
+          <Rendered
+            mime="application/json"
+            value={bundle[what.mime]}
+            metadata={extra}
+          />
+        );
+      case 'missing':
+        return (
+          <p className="jp-CIMissing">
+            {what.mime.includes('plotly')
+              ? trans.__(
+                  'This chart needs Plotly where JupyterLab runs: "pip install plotly" there, and load the page again.'
+                )
+              : trans.__('This JupyterLab has no renderer for %1.', what.mime)}
+          </p>
+        );
       case 'frame':
         return <Frame source={what.source} title={trans.__('Output')} />;
       case 'image':

@@ -163,14 +163,48 @@ export function Markdown(props: {
   );
 }
 
-/** HTML with a style sheet of its own, in a frame that has no rights at all. */
+/** Pixels of a frame's height, at the least and at the most; what is longer is scrolled. */
+const FRAME = { least: 24, most: 420 };
+
+/**
+ * HTML with a style sheet of its own, in a frame that is as high as it is.
+ *
+ * No script runs in it: the sandbox lets none, and neither does the page's own policy. Its origin
+ * is kept for one reason, that its height can be read from here.
+ */
 export function Frame(props: { source: string; title: string }): JSX.Element {
+  const frame = React.useRef<HTMLIFrameElement>(null);
+  const page = React.useMemo(() => framed(props.source), [props.source]);
+  const fit = React.useCallback(() => {
+    const element = frame.current;
+    const root = element?.contentDocument?.documentElement;
+    if (element && root) {
+      element.style.height = '0';
+      const bar = element.clientHeight - root.clientHeight;
+      const height = Number(root.scrollHeight) + Math.max(0, bar);
+      const { least, most } = FRAME;
+      element.style.height = `${Math.min(Math.max(height || most, least), most)}px`;
+    }
+  }, []);
+  React.useEffect(() => {
+    let width = 0;
+    const resized = new ResizeObserver(([{ contentRect }]) => {
+      if (contentRect.width !== width) {
+        width = contentRect.width;
+        fit();
+      }
+    });
+    resized.observe(frame.current!);
+    return () => resized.disconnect();
+  }, [fit]);
   return (
     <iframe
+      ref={frame}
       className="jp-CIFrame"
-      sandbox=""
-      srcDoc={framed(props.source)}
+      sandbox="allow-same-origin"
+      srcDoc={page}
       title={props.title}
+      onLoad={fit}
     />
   );
 }
@@ -178,12 +212,12 @@ export function Frame(props: { source: string; title: string }): JSX.Element {
 /** A chart or a tree, drawn by the renderer that the application has for its type. */
 export function Rendered(props: {
   mime: string;
-  data: Readonly<Record<string, unknown>>;
+  value: unknown;
   metadata: Readonly<Record<string, unknown>>;
 }): JSX.Element {
   const { rendermime } = useServices();
   const host = React.useRef<HTMLDivElement>(null);
-  const { mime, data, metadata } = props;
+  const { mime, value, metadata } = props;
   // A layout effect, because its clean-up runs while the widget is still in the page.
   React.useLayoutEffect(() => {
     const parent = host.current;
@@ -194,7 +228,7 @@ export function Rendered(props: {
     const renderer = rendermime.clone({ sanitizer }).createRenderer(mime);
     Widget.attach(renderer, parent);
     const model = rendermime.createModel({
-      data: { [mime]: data[mime] } as any,
+      data: { [mime]: value } as any,
       metadata: metadata as any,
       trusted: false
     });
@@ -206,6 +240,6 @@ export function Rendered(props: {
         renderer.dispose();
       }
     };
-  }, [rendermime, mime, data, metadata]);
+  }, [rendermime, mime, value, metadata]);
   return <div ref={host} className="jp-CIRendered" />;
 }
