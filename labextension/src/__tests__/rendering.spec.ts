@@ -4,6 +4,7 @@ import { LanguageSupport, StreamLanguage } from '@codemirror/language';
 import { Highlighter } from '../render/highlight';
 import { patch } from '../render/patch';
 import { breathe, cancelTurn, inTurn } from '../render/turns';
+import { until } from './server';
 
 function parsed(html: string): DocumentFragment {
   const template = document.createElement('template');
@@ -53,8 +54,6 @@ describe('patch', () => {
 });
 
 describe('turns', () => {
-  const settled = () => new Promise(resolve => setTimeout(resolve, 50));
-
   it('does the newest work first, and one work for each owner', async () => {
     const done: string[] = [];
     const [a, b, c] = [{}, {}, {}];
@@ -66,7 +65,7 @@ describe('turns', () => {
     inTurn(c, note('c'));
     inTurn(a, note('a again'));
     cancelTurn(b);
-    await settled();
+    await until(() => done.length === 2);
     expect(done).toEqual(['a again', 'c']);
   });
 
@@ -77,8 +76,7 @@ describe('turns', () => {
       done = true;
     });
     inTurn({}, () => Promise.reject(new Error('no')));
-    await settled();
-    expect(done).toBe(true);
+    await until(() => done);
     expect(warned).toHaveBeenCalledTimes(1);
     warned.mockRestore();
   });
@@ -93,11 +91,9 @@ describe('turns', () => {
       }
     };
     inTurn(owner, dear);
-    await settled();
+    await until(() => times.length === 1);
     inTurn(owner, dear);
-    while (times.length < 2) {
-      await settled();
-    }
+    await until(() => times.length === 2);
     expect(times[1] - times[0]).toBeGreaterThan(20 * 8);
   });
 
@@ -116,9 +112,7 @@ describe('turns', () => {
       order.push('work');
       done = true;
     });
-    while (!done) {
-      await settled();
-    }
+    await until(() => done);
     expect(order).toEqual(['other', 'work']);
   });
 });

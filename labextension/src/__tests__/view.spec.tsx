@@ -265,13 +265,32 @@ describe('Panel', () => {
     state = withRuns(state, [run('r', { status: 'completed' })]);
     thread.conversation = state;
     render(<Panel services={services} />);
-    expect(screen.getByRole('log').getAttribute('aria-live')).toBe('polite');
+    expect(screen.getByRole('log').getAttribute('aria-live')).toBe('off');
     expect(screen.getAllByText('Question')).toHaveLength(2); // and the title
     expect(await screen.findByText('Answer')).toBeTruthy();
-    expect(screen.getByRole('status').textContent).toBe('The answer is there.');
+    expect(screen.getByRole('status').textContent).toBe(''); // no news
     for (const button of screen.getAllByRole('button')) {
       const name = button.getAttribute('aria-label') ?? button.textContent;
       expect(name).not.toBe('');
     }
+  });
+
+  it('reads an answer out once, when it is there', () => {
+    const { thread } = services.model;
+    const words = () => screen.getByRole('status').textContent;
+    const tell = (state: typeof EMPTY) =>
+      act(() => {
+        thread.conversation = state;
+        (thread.changed as any).emit();
+      });
+    render(<Panel services={services} />);
+    const going = withRuns(EMPTY, [run('r', { status: 'in_progress' })]);
+    tell(going);
+    expect(words()).toBe('The assistant is working.');
+    tell(withMessages(going, [reply('a', 'r', 'It is')]));
+    expect(words()).toBe('The assistant is working.');
+    const over = withRuns(going, [run('r', { status: 'completed' })]);
+    tell(withMessages(over, [reply('a', 'r', 'It is 42.')]));
+    expect(words()).toBe('The answer is there. It is 42.');
   });
 });

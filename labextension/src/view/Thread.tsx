@@ -30,7 +30,7 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
         ref={scroller}
         className="jp-CILog"
         role="log"
-        aria-live="polite"
+        aria-live="off"
         aria-label={trans.__('Conversation')}
         aria-busy={thread.busy || thread.loading !== ''}
         tabIndex={0}

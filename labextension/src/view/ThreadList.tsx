@@ -31,7 +31,7 @@ export function ThreadList(): JSX.Element {
   }, [query, threads]);
   return (
     <>
-      <header className="jp-CIToolbar">
+      <div className="jp-CIToolbar">
         <IconButton
           icon={closeIcon}
           label={trans.__('Back to the thread')}
@@ -43,7 +43,7 @@ export function ThreadList(): JSX.Element {
           label={trans.__('New thread')}
           onClick={() => model.create()}
         />
-      </header>
+      </div>
       <input
         type="search"
         className="jp-CISearch"
