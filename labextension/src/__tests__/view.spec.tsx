@@ -123,9 +123,9 @@ describe('CodeStep', () => {
       codeStep('s2', 'r', 'good()')
     );
     show(<CodeStep part={failed} busy={false} />);
-    expect(
-      screen.getByText("KeyError: 'Closing Date' · repaired below")
-    ).toBeTruthy();
+    expect(screen.getByLabelText('Python code').textContent).toContain(
+      "KeyError: 'Closing Date' · repaired below"
+    );
     expect(screen.queryByText('bad()')).toBeNull();
     fireEvent.click(screen.getByLabelText('Show the failed attempt'));
     expect(screen.getByText('bad()')).toBeTruthy();

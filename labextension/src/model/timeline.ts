@@ -213,6 +213,24 @@ export function codeRuns(item: Item): number {
     : 0;
 }
 
+/** What a run's messages say, as Markdown. */
+export function textOf(parts: readonly Part[]): string {
+  return parts
+    .flatMap(part => (part.kind === 'text' ? part.message.content : []))
+    .flatMap(content => (content.type === 'text' ? [content.text.value] : []))
+    .join('\n\n')
+    .trim();
+}
+
+/** Whether any code has run in what is known of a conversation. */
+export function hasCode(state: IConversation): boolean {
+  return Object.values(state.steps).some(
+    ({ step_details: details }) =>
+      details.type === 'tool_calls' &&
+      details.tool_calls.some(({ type }) => type === 'code_interpreter')
+  );
+}
+
 /** Whether variables survived the last code of a run; null where that is not known. */
 export function variablesKept(parts: readonly Part[]): boolean | null {
   for (let at = parts.length - 1; at >= 0; at--) {
