@@ -1,1 +1,10 @@
-import './index.css';
+import './base.css';
+import './toolbar.css';
+import './session.css';
+import './thread.css';
+import './step.css';
+import './files.css';
+import './notice.css';
+import './composer.css';
+import './threads.css';
+import './dialogs.css';

@@ -162,7 +162,10 @@ function judge(step: Step, call: ICodeCall): IOutcome {
   return {
     state: stateOf(step, said.execution, error),
     error,
-    reason: said.reason ?? step.last_error?.message ?? '',
+    reason: (said.reason ?? step.last_error?.message ?? '').replace(
+      /^\(([^]*)\)$/,
+      '$1'
+    ),
     seconds: secondsOf(step, said.seconds),
     kept: said.kept === undefined ? null : said.kept === 'true'
   };

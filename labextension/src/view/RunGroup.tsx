@@ -64,7 +64,7 @@ export function RunGroup(props: {
         }
       })}
       {files.map(id => (
-        <FileCard key={id} id={id} />
+        <FileCard key={id} id={id} showsImage={shown.size === 0} />
       ))}
       {run?.status === 'requires_action' && (
         <PendingFunctions run={run} thread={thread} />
