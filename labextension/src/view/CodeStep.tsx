@@ -232,7 +232,9 @@ function Mark(props: { sign: string; label: string }): JSX.Element {
 function FoldedCode(props: { code: string; whole: boolean }): JSX.Element {
   const { model, trans } = useServices();
   const [open, setOpen] = React.useState(false);
-  const code = props.code.replace(/\r\n/g, '\n').replace(/\s+$/, '');
+  const code = props.code
+    .replace(/\r\n/g, '\n')
+    .replace(/^(?:[ \t]*\n)+|\s+$/g, '');
   const lines = code.split('\n');
   const limit = model.preferences.foldCodeAfter;
   const folded = !open && !props.whole && limit > 0 && lines.length > limit + 2;
