@@ -68,8 +68,8 @@ def _chromium() -> str:
 
 @pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedUpstream]:
-    """The language model behind the model "scripted"."""
-    with ScriptedUpstream() as server:
+    """The language model behind the models "scripted" and "my-model"."""
+    with ScriptedUpstream(("scripted", "my-model")) as server:
         yield server
 
 
