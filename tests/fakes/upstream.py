@@ -84,6 +84,11 @@ class ScriptedUpstream:
         with self._lock:
             self._queue.extend(answers)
 
+    def forget(self) -> None:
+        """Drop the answers that nobody asked for."""
+        with self._lock:
+            self._queue.clear()
+
     def wait_for(self, ready: Callable[[ScriptedUpstream], bool], seconds: float = 10.0) -> bool:
         """Wait until *ready* holds, looked at after each request and each early leave.
 

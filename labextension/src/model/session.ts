@@ -49,6 +49,7 @@ export class SessionModel implements IDisposable {
       return;
     }
     this._thread = thread;
+    this.unreachable = false;
     this.session = null;
     this.gone = '';
     this._changed.emit();

@@ -226,11 +226,12 @@ export function textOf(parts: readonly Part[]): string {
 }
 
 /** Whether any code has run in what is known of a conversation. */
-export function hasCode(state: IConversation): boolean {
+export function hasRunCode(state: IConversation): boolean {
   return Object.values(state.steps).some(
-    ({ step_details: details }) =>
+    ({ step_details: details, metadata, status }) =>
       details.type === 'tool_calls' &&
-      details.tool_calls.some(({ type }) => type === 'code_interpreter')
+      details.tool_calls.some(({ type }) => type === 'code_interpreter') &&
+      (status === 'completed' || metadata?.execution !== undefined)
   );
 }
 

@@ -178,8 +178,10 @@ function progressText(
     case 'waiting':
       return trans.__('waiting for a kernel');
     case 'running': {
-      const seconds = Math.max(0, Math.floor((now - since) / 1000));
-      return trans.__('running · %1', duration(seconds));
+      const seconds = Math.floor((now - since) / 1000);
+      return seconds > 0
+        ? trans.__('running · %1', duration(seconds))
+        : trans.__('running');
     }
   }
 }

@@ -6,7 +6,7 @@ import * as React from 'react';
 
 import { shieldIcon } from '../icons';
 import { bytes, bytesOf, duration } from '../model/format';
-import { hasCode } from '../model/timeline';
+import { hasRunCode } from '../model/timeline';
 import type { IIsolation, ISession, IUsage } from '../wire';
 import { Meter, TextButton } from './parts';
 import { useNow, useServices, useSignals } from './services';
@@ -144,7 +144,10 @@ function Idle({ session }: { session: ISession | null }): JSX.Element {
     text = session.state;
   } else if (model.thread.busy) {
     text = '';
-  } else if (model.session.gone !== '' || hasCode(model.thread.conversation)) {
+  } else if (
+    model.session.gone !== '' ||
+    hasRunCode(model.thread.conversation)
+  ) {
     text = trans.__('session closed');
   }
   return (
