@@ -16,8 +16,9 @@ import anyio
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import ensure_async
 
-from jupyter_ci_ext.errors import CodeInterpreterError, SandboxUnavailable
-from jupyter_ci_ext.kernels.connection import Connection, ZmqTransport
+from jupyter_ci_ext.errors import CodeInterpreterError, SandboxUnavailable, SessionLost
+from jupyter_ci_ext.kernels.connection import WATCH, Connection, ZmqTransport
+from jupyter_ci_ext.quiet import kind
 from jupyter_ci_ext.sandbox.policy import Launch
 
 PROVISIONER = "code-interpreter-sandbox"
@@ -61,20 +62,34 @@ class Kernel:
         with anyio.move_on_after(STOP_SECONDS):
             while self.listed and not (pending := self._manager.get_kernel(self.id).ready).done():
                 await asyncio.wait({pending})
-        return self.listed and bool(await ensure_async(self._manager.is_alive(self.id)))
+        return await self._runs()
 
     async def interrupt(self) -> None:
         """Ask it to stop what it does; a kernel that is gone is none to be asked."""
         try:
             await ensure_async(self._manager.interrupt_kernel(self.id))
         except Exception as error:
-            self._log.debug("Kernel %s was not interrupted: %s", self.id, error)
+            self._log.debug("Kernel %s was not interrupted: %s", self.id, kind(error))
 
     async def restart(self) -> None:
         """A new process under the same id, so that whoever is attached stays attached."""
         restarted = await ensure_async(self._manager.restart_kernel(self.id, now=True))
         if isinstance(restarted, asyncio.Future):
-            await restarted
+            await self._answered(restarted)
+
+    async def _answered(self, restarted: asyncio.Future[Any]) -> None:
+        """Wait for the answer of the new process, no longer than that lives."""
+        try:
+            while not restarted.done():
+                await asyncio.wait({restarted}, timeout=WATCH)
+                if not (restarted.done() or await self._runs()):
+                    raise SessionLost("The kernel ended while it was restarted.")
+        finally:
+            restarted.cancel()
+        restarted.result()
+
+    async def _runs(self) -> bool:
+        return self.listed and bool(await ensure_async(self._manager.is_alive(self.id)))
 
     async def adopt(self, paths: Sequence[Path]) -> None:
         """Make files that were put into the workspace belong to the code."""
@@ -89,14 +104,17 @@ class Kernel:
             return
         self._manager.notify_disconnect(self.id)
         self._drop_unsent()
+        provisioner = self._provisioner()
         with anyio.CancelScope(shield=True):
             try:
                 stopping = ensure_async(self._manager.shutdown_kernel(self.id, now=True))
                 await asyncio.wait_for(stopping, STOP_SECONDS)
             except Exception as error:
-                self._log.warning("Kernel %s did not end properly: %s", self.id, error)
+                self._log.warning("Kernel %s did not end properly: %s", self.id, kind(error))
                 if self.listed:
                     self._manager.remove_kernel(self.id)
+        if hasattr(provisioner, "close_transport"):
+            provisioner.close_transport()  # nobody else does for a kernel that failed to restart
 
     def _drop_unsent(self) -> None:
         """Spare the server a second of standing still, which its own two sockets cost it.
@@ -143,6 +161,7 @@ class Launcher:
             kernel_id = await ensure_async(
                 self._manager.start_kernel(kernel_name=self._kernel_name, sandbox=launch)
             )
+            await self._started(kernel_id)
         except CodeInterpreterError:
             raise
         except Exception as error:
@@ -150,6 +169,18 @@ class Launcher:
                 f"The code interpreter's kernel could not be started: {error}"
             ) from error
         return await self._attest(kernel_id)
+
+    async def _started(self, kernel_id: str) -> None:
+        """Wait for a start that the kernel manager left pending; raises what that raised."""
+        ready = getattr(self._manager.get_kernel(kernel_id), "ready", None)
+        if not isinstance(ready, asyncio.Future) or (ready.done() and ready.exception() is None):
+            return
+        try:
+            await ready
+        except BaseException:
+            if kernel_id in self._manager:
+                self._manager.remove_kernel(kernel_id)
+            raise
 
     async def _check_kernelspec(self) -> None:
         name = self._kernel_name

@@ -31,8 +31,12 @@ class Room:
     @classmethod
     def make(cls) -> Room:
         room = cls(rundir.RunDirectory(rundir.data_base()))
-        room.tmp.mkdir(mode=0o700)
-        room.home.mkdir(mode=0o700)
+        try:
+            room.tmp.mkdir(mode=0o700)
+            room.home.mkdir(mode=0o700)
+        except BaseException:
+            room.directory.remove()
+            raise
         return room
 
     def show(self, files: Iterable[Path], folder: str) -> None:

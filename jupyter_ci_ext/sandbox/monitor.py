@@ -56,7 +56,8 @@ class Monitor(threading.Thread):
     ``root`` is the process at the top of the tree, ``inside`` one whose file view is the code's,
     ``kill`` ends everything. ``reason`` is set, before the kill, to a sentence for people.
     ``out_of_memory`` tells whether the control group has lost a process to its limit: then the rest is
-    ended, too, as it is where only this thread watches, and by itself in groups of version 2.
+    ended, too, as it is where only this thread watches, and by itself in groups of version 2. ``peak``
+    is the most bytes that group has held, 0 if unknown.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Monitor(threading.Thread):
         log_fd: int,
         kill: Callable[[], None],
         out_of_memory: Callable[[], bool],
+        peak: Callable[[], int] = int,
     ) -> None:
         super().__init__(name=f"code-interpreter-monitor-{root}", daemon=True)
         self._watched = watched
@@ -75,6 +77,7 @@ class Monitor(threading.Thread):
         self._log_fd = log_fd
         self._kill = kill
         self._out_of_memory = out_of_memory
+        self._peak = peak
         self._log: deque[bytes] = deque()
         self._log_size = 0
         self._wake_read, self._wake_write = os.pipe()
@@ -101,6 +104,11 @@ class Monitor(threading.Thread):
             self._wake_write = -1
         if self.is_alive() and threading.current_thread() is not self:
             self.join()
+
+    def discard(self) -> None:
+        """Give back what was made for a thread that could not be started; not the log."""
+        for end in (self._wake_read, self._wake_write):
+            os.close(end)
 
     def run(self) -> None:
         self._found = self._counted(Count())
@@ -152,6 +160,7 @@ class Monitor(threading.Thread):
             disk_limit_bytes=watched.disk,
             files=files,
             files_limit=watched.files,
+            memory_peak_bytes=self._peak(),
         )
         over = memory > watched.memory if watched.memory_by == "watchdog" else self._out_of_memory()
         if watched.memory and over:

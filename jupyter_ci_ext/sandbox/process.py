@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 from ..errors import SandboxUnavailable
@@ -48,6 +49,7 @@ class Sandboxed:
         self._out_of_memory = False
         self.process = process
         self.init_pid = 0
+        self._init_fd = -1  # the same process, by a handle that cannot come to mean another
         self.kernel_pid = 0
         self.isolation: Isolation | None = None
         self.monitor: Monitor | None = None
@@ -67,8 +69,10 @@ class Sandboxed:
                 pass_fds=build.passed,
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:
             build.abandon()
+            if not isinstance(error, OSError):
+                raise
             raise SandboxUnavailable(f"The sandbox cannot be started: {error}") from None
         return cls(start, process, build.handed_over())
 
@@ -90,17 +94,18 @@ class Sandboxed:
             missing = attest.shortcomings(report, start.plan.level, start.limits)
             if missing:
                 raise SandboxUnavailable("; ".join(missing))
+            memory_by = self._group.kind if self._group else "watchdog"
+            plan = start.plan
+            self.isolation = attest.isolation(report, plan.level, plan.program, memory_by)
+            if start.connection is not None:
+                self.kernel_pid = report["pid"] if plan.level < 3 else self._first_child()
+                self._watch(memory_by)
         except BaseException:
             self.kill()
             self.close()
             raise
         finally:
             self._close_pipes()
-        memory_by = "cgroup" if self._group else "watchdog"
-        self.isolation = attest.isolation(report, start.plan.level, start.plan.program, memory_by)
-        if start.connection is not None:
-            self.kernel_pid = report["pid"] if start.plan.level < 3 else self._first_child()
-            self._watch(memory_by)
         return self.isolation
 
     def signal_kernel(self, number: int) -> None:
@@ -111,6 +116,11 @@ class Sandboxed:
 
     def kill(self) -> None:
         """End everything inside, at once. Returns before it is done; may be called twice."""
+        if self._init_fd >= 0:
+            # with its first process a pid namespace dies whole, whatever it had forked; bubblewrap's
+            # outer one may be gone already
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
         if self.process.poll() is not None:
             return
         if self._life_fd >= 0:
@@ -118,12 +128,11 @@ class Sandboxed:
             self.signal_kernel(signal.SIGKILL)
             os.close(self._life_fd)
             self._life_fd = -1
-        elif self.init_pid:
-            # with its first process a pid namespace dies whole, whatever it had forked
+        elif not self.init_pid:
+            self._kill_start()
+        elif self._init_fd < 0:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.init_pid, signal.SIGKILL)
-        else:
-            self.process.kill()
 
     def close(self) -> None:
         """After the end: reap, stop the monitor, give back descriptors. Blocks; may be called twice."""
@@ -145,8 +154,12 @@ class Sandboxed:
         if self._life_fd >= 0:
             os.close(self._life_fd)
             self._life_fd = -1
+        if self._init_fd >= 0:
+            os.close(self._init_fd)
+            self._init_fd = -1
         if self._group is not None:
             self._out_of_memory = self._group_out_of_memory()
+            _empty(self._group)
             self._group.remove()
             self._group = None
 
@@ -175,6 +188,9 @@ class Sandboxed:
                 self.init_pid = int(json.loads(info)["child-pid"])
             except (ValueError, KeyError):
                 raise SandboxUnavailable(self._failure("bubblewrap did not start")) from None
+            if hasattr(os, "pidfd_open"):
+                with contextlib.suppress(OSError):
+                    self._init_fd = os.pidfd_open(self.init_pid)
             # bubblewrap's own process inside is within reach of the code; stage 2, which sets the
             # same limits and reports them, comes after it
             with contextlib.suppress(OSError, ValueError):
@@ -183,11 +199,7 @@ class Sandboxed:
                     resource.prlimit(self.init_pid, number, (value, value))
         else:
             self.init_pid = self.process.pid
-        group = cgroups.create(self._start.policy)
-        if group is not None and group.add(self.init_pid):
-            self._group = group
-        elif group is not None:
-            group.remove()
+        self._group = cgroups.admit(self._start.policy, self.init_pid)
         with contextlib.suppress(BrokenPipeError):  # the report, or its absence, says why
             os.write(self._pipes.get("admit", self._life_fd), b"x")
 
@@ -223,14 +235,35 @@ class Sandboxed:
         return bool(chunk)
 
     def _failure(self, what: str) -> str:
-        try:
-            code = f" (exit code {self.process.wait(_LAST_WORDS_SECONDS)})"
-        except subprocess.TimeoutExpired:
-            code = ""
+        ended = self._ends_within(_LAST_WORDS_SECONDS)
+        self._kill_start()
+        code = f" (exit code {self.process.wait()})" if ended else ""
         while select.select([self._log_fd], [], [], 0)[0] and self._read_log():
             pass
         lines = self._log.decode("utf-8", "replace").strip().splitlines()
         return f"{what}{code}: {lines[-1]}" if lines else f"{what}{code}"
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Whether the process ends; it is not reaped, so that its number stays its own."""
+        if not hasattr(os, "waitid"):
+            time.sleep(seconds)
+            return self.process.poll() is not None
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        deadline = time.monotonic() + seconds
+        while self.process.returncode is None and not os.waitid(os.P_PID, self.process.pid, ended):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _kill_start(self) -> None:
+        """End a start of which only the process is known, with what that has forked so far.
+
+        bubblewrap's second process is tied to the first only a moment after it was forked.
+        """
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def _first_child(self) -> int:
         """The host's number of the process bubblewrap's first one has started."""
@@ -242,7 +275,7 @@ class Sandboxed:
         start = self._start
         policy = start.policy
         room = start.room
-        self.monitor = Monitor(
+        monitor = Monitor(
             Watched(
                 workspace=start.launch.workspace,
                 put_bytes=start.launch.put_bytes,
@@ -260,10 +293,35 @@ class Sandboxed:
             log_fd=self._log_fd,
             kill=self.kill,
             out_of_memory=self._group_out_of_memory,
+            peak=self._group.peak if self._group else int,
         )
-        self.monitor.start()
+        try:
+            monitor.start()
+        except BaseException:
+            monitor.discard()
+            raise
+        self.monitor = monitor
 
     def _close_pipes(self) -> None:
         for fd in self._pipes.values():
             os.close(fd)
         self._pipes.clear()
+
+
+def _empty(group: cgroups.Group) -> None:
+    """Kill what is left in a group, should somebody have killed what was to see to that."""
+    deadline = time.monotonic() + _ENDED_SECONDS
+    for folder in set(group.folders.values()):
+        while (pids := _members(folder)) and time.monotonic() < deadline:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+def _members(folder: Path) -> list[int]:
+    """The processes of a control group; not such as this process cannot name, which read as 0."""
+    try:
+        return [int(pid) for pid in (folder / "cgroup.procs").read_text().split() if pid != "0"]
+    except (OSError, ValueError):
+        return []

@@ -7,14 +7,17 @@ and nothing listens on TCP; starts the sandbox; and ends it as a whole.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq.asyncio
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from jupyter_core.utils import ensure_async
 
 from ..errors import SandboxUnavailable
 from . import buffering, confined, mounts, rundir, users
@@ -50,7 +53,8 @@ class SandboxProvisioner(LocalProvisioner):
         self._sandboxed: Sandboxed | None = None
         self._uid: int | None = None
         self._ended_by_us = False
-        self._exit_code: int | None = None
+        self._has_run = False
+        self._giving_back: asyncio.Future[None] | None = None
 
     # What the kernels room uses, beside jupyter_client's own interface.
 
@@ -93,14 +97,24 @@ class SandboxProvisioner(LocalProvisioner):
         """Send SIGINT to the kernel's process, where its own interrupt message is not heard."""
         await self.send_signal(signal.SIGINT)
 
+    def close_transport(self) -> None:
+        """Close the sockets to a kernel that is gone for good; may be called twice."""
+        manager = self._manager
+        if manager._created_context and not manager.context.closed:
+            manager.context.destroy(linger=0)
+
     # jupyter_client's interface.
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Choose how to isolate, make the sockets, write the connection file. Called at every start.
 
-        Raises SandboxUnavailable where the policy cannot be met.
+        Raises SandboxUnavailable where the policy cannot be met; whatever it raises, nothing is left.
         """
-        launch = kwargs.pop("sandbox", None)
+        self._watch_over_start()
+        async with self._all_or_nothing():
+            return await self._prepare(kwargs.pop("sandbox", None), kwargs)
+
+    async def _prepare(self, launch: Launch | None, kwargs: dict[str, Any]) -> dict[str, Any]:
         report = await probe(self.policy)
         plan = report.check()
         if plan.level == 1:
@@ -131,9 +145,12 @@ class SandboxProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the sandbox and wait until it has proved itself. Called after ``pre_launch``."""
+        async with self._all_or_nothing():
+            return await self._start(kwargs["sandbox_plan"])
+
+    async def _start(self, plan: Plan) -> KernelConnectionInfo:
         assert self._launch is not None
         assert self._sockets_dir is not None
-        plan: Plan = kwargs["sandbox_plan"]
         policy = self.policy.for_session(self._launch)
         private = (str(self._launch.workspace.parent), *_private_paths())
         environment = await asyncio.to_thread(mounts.discover, policy.python, private)
@@ -166,13 +183,18 @@ class SandboxProvisioner(LocalProvisioner):
         self.pid = self.process.pid
         self.pgid = None
         self.cwd = str(self._launch.workspace)
-        try:
-            await asyncio.to_thread(self._sandboxed.attest)
-        except BaseException:
-            self.process = None
-            self._sandboxed = None
-            raise
+        await self._attest(self._sandboxed)
         return self.connection_info
+
+    async def _attest(self, sandboxed: Sandboxed) -> None:
+        attesting = asyncio.ensure_future(asyncio.to_thread(sandboxed.attest))
+        try:
+            await asyncio.shield(attesting)
+        except asyncio.CancelledError:
+            # the thread goes on, and might find all well: then there would be a kernel nobody knows
+            sandboxed.kill()
+            await asyncio.wait({attesting})
+            raise
 
     async def send_signal(self, signum: int) -> None:
         """Signal the kernel alone: a signal to the group would end the sandbox around it."""
@@ -206,17 +228,60 @@ class SandboxProvisioner(LocalProvisioner):
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove what belongs to the kernel. Called when it is gone, also between restarts."""
-        if self._sandboxed is not None:
-            self._sandboxed.kill()
-            await asyncio.to_thread(self._sandboxed.close)
-        self.process = None
-        if restart:
-            return
+        try:
+            if self._sandboxed is not None:
+                self._sandboxed.kill()
+                await asyncio.to_thread(self._sandboxed.close)
+        finally:
+            self.process = None
+            if not restart:
+                await self._remove_folders()
+
+    async def _remove_folders(self) -> None:
         room = self._room.directory if self._room else None
-        for folder in (self._sockets_dir, self._private_dir, room):
+        folders = (self._sockets_dir, self._private_dir, room)
+        self._sockets_dir = self._private_dir = self._room = None
+        for folder in folders:
             if folder is not None:
                 await asyncio.to_thread(folder.remove)
-        self._sockets_dir = self._private_dir = self._room = None
+
+    @contextlib.asynccontextmanager
+    async def _all_or_nothing(self) -> AsyncIterator[None]:
+        """Give everything back when a step of the start fails: jupyter_client does not."""
+        try:
+            yield
+        except BaseException:
+            self._giving_back = asyncio.ensure_future(self._give_back())
+            await self._giving_back
+            raise
+
+    def _watch_over_start(self) -> None:
+        """Give everything back, too, when jupyter_client's own steps after ours fail or are broken off."""
+        ready, task = self._manager.ready, asyncio.current_task()
+
+        def settled(_: object) -> None:
+            if ready.done() and not ready.cancelled() and ready.exception() is None:
+                self._has_run = True
+            elif ready is self._manager.ready and self._giving_back is None:
+                self._giving_back = asyncio.ensure_future(self._give_back())
+
+        if isinstance(ready, asyncio.Future) and task is not None:
+            self._giving_back = None
+            ready.add_done_callback(settled)
+            task.add_done_callback(settled)  # of a start that is cancelled the future tells nothing
+
+    async def _give_back(self) -> None:
+        """Leave nothing of a start that failed: no process, folder, connection file, nor socket."""
+        manager = self._manager
+        getattr(manager.parent, "_pending_kernels", {}).pop(self.kernel_id, None)
+        manager.stop_restarter()
+        if self._has_run:
+            # a restart: others still have sockets of the context, see close_transport
+            manager.cleanup_connection_file()
+            await self.cleanup()
+        else:
+            await ensure_async(manager.cleanup_resources())
+        self._sandboxed = None
 
     def resolve_path(self, path_str: str) -> str | None:
         """No path inside means anything outside."""
@@ -258,14 +323,17 @@ class SandboxProvisioner(LocalProvisioner):
 def _listen(folder: Path) -> dict[str, socket.socket]:
     """The five listening sockets, under the names the kernel manager connects to."""
     sockets = {}
-    for number, channel in enumerate(_CHANNELS, 1):
-        path = folder / f"s-{number}"
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(path))
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-        sockets[channel] = listener
+    with contextlib.ExitStack() as until_all_listen:
+        for number, channel in enumerate(_CHANNELS, 1):
+            path = folder / f"s-{number}"
+            path.unlink(missing_ok=True)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            until_all_listen.callback(listener.close)
+            listener.bind(str(path))
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+            sockets[channel] = listener
+        until_all_listen.pop_all()
     return sockets
 
 

@@ -26,9 +26,14 @@ class RunDirectory:
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
         # It gets its name when it is held: a sweep beside this never sees it free.
         unnamed = self.path / f"{_LOCK}.new"
-        self._lock = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unnamed.rename(self.path / _LOCK)
+        self._lock = -1
+        try:
+            self._lock = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unnamed.rename(self.path / _LOCK)
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Remove the folder and what is in it; never follows a link. May be called twice."""

@@ -15,8 +15,16 @@ import pytest
 from jupyter_ci_ext.sandbox.policy import Policy
 from jupyter_ci_ext.sandbox.probe import probe_now
 
+from . import ordinary
+
 ROOT = Path(__file__).parents[2]
-ORDINARY = 65534  # nobody
+ORDINARY = ordinary.USER
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_copies_left() -> Iterator[None]:
+    yield
+    ordinary.forget()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -52,11 +60,13 @@ def tried(who: str, level: int, *groups: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         os.chmod(home, 0o777)
         user: dict[str, Any] = {}
+        python, root = sys.executable, ROOT
         if who == "user" and os.getuid() == 0:
             user = {"user": ORDINARY, "group": ORDINARY, "extra_groups": []}
+            python, root = ordinary.environment().python, ordinary.environment().root
         answer = subprocess.run(
-            [sys.executable, "-m", "tests.sandbox.harness", str(level), *groups],
-            cwd=ROOT,
+            [python, "-m", "tests.sandbox.harness", str(level), *groups],
+            cwd=root,
             env={
                 "HOME": home,
                 "PATH": os.environ["PATH"],
@@ -74,27 +84,8 @@ def tried(who: str, level: int, *groups: str) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=1)
-def reachable_for_others() -> bool:
-    """Whether an ordinary user can read this environment and this folder."""
-    try:
-        check = subprocess.run(
-            [sys.executable, "-c", "import zmq, jupyter_ci_ext, tests.sandbox"],
-            cwd="/",
-            env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            user=ORDINARY,
-            group=ORDINARY,
-            extra_groups=[],
-            check=False,
-        )
-    except OSError:  # the interpreter itself is out of reach, e.g. below root's home
-        return False
-    return check.returncode == 0
-
-
 def require_user(who: str) -> None:
     if who == "root" and os.getuid() != 0:
         pytest.skip("only root can try what root's sandboxes hold")
-    if who == "user" and os.getuid() == 0 and not reachable_for_others():
-        pytest.skip("this environment cannot be read by an ordinary user")
+    if who == "user" and os.getuid() == 0 and ordinary.environment().why_not:
+        pytest.skip(ordinary.environment().why_not)

@@ -16,22 +16,27 @@ from jupyter_ci_ext.errors import SandboxUnavailable
 from jupyter_ci_ext.sandbox.policy import Policy
 from jupyter_ci_ext.sandbox.probe import probe
 
-from .conftest import ORDINARY, ROOT, require, require_user
+from . import ordinary
+from .conftest import ORDINARY, require, require_user
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
-OUR_PACKAGES = sysconfig.get_paths()["platlib"]
+OURS = ordinary.Environment(
+    sys.executable,
+    getattr(sys, "_base_executable", sys.executable),
+    sysconfig.get_paths()["platlib"],
+)
 
 
-def _venv(folder: Path, python: str, *options: str) -> str:
+def _venv(folder: Path, python: str, *options: str, ours: ordinary.Environment = OURS) -> str:
     """An environment that has the packages of this one, by a path file, so that nothing is fetched."""
     command = [python, "-m", "venv", "--without-pip", *options, str(folder)]
     if python == "uv":
-        command = ["uv", "venv", "-q", "--offline", "-p", sys.executable, str(folder)]
+        command = ["uv", "venv", "-q", "--offline", "-p", ours.python, str(folder)]
     made = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     if made.returncode != 0:
         pytest.skip(f"{command[0]} makes no environment here: {made.stderr[-200:]}")
     packages = folder / f"lib/python{VERSION}/site-packages"
-    (packages / "ours.pth").write_text(OUR_PACKAGES)
+    (packages / "ours.pth").write_text(ours.packages)
     return str(folder / "bin/python")
 
 
@@ -42,16 +47,15 @@ def _pyenv() -> str:
     return str(found[-1])
 
 
-def _make(kind: str, folder: Path) -> str:
-    base = getattr(sys, "_base_executable", sys.executable)
+def _make(kind: str, folder: Path, ours: ordinary.Environment) -> str:
     if kind == "uv":
         if shutil.which("uv") is None:
             pytest.skip("there is no uv")
-        return _venv(folder, "uv")
+        return _venv(folder, "uv", ours=ours)
     if kind == "pyenv":
         return _venv(folder, _pyenv())
     options = {"venv": ["--symlinks"], "system packages": ["--system-site-packages"]}
-    return _venv(folder, base, *options.get(kind, ["--copies"]))
+    return _venv(folder, ours.base, *options.get(kind, ["--copies"]), ours=ours)
 
 
 _KINDS = ["venv", "system packages", "copies", "pyenv", "uv"]
@@ -67,13 +71,14 @@ def test_code_runs_in_another_environment(kind: str, level: int, who: str) -> No
     folder = Path(os.environ["TMPDIR"])
     folder.chmod(0o777)
     prefix = folder / f"{kind} {who} {level}"
-    python = _make(kind, prefix)
+    other = who == "user" and os.getuid() == 0
+    ours = ordinary.environment() if other else OURS
+    python = _make(kind, prefix, ours)
     (folder / "home").mkdir(exist_ok=True)
     (folder / "home").chmod(0o777)
-    other = who == "user" and os.getuid() == 0
     answer = subprocess.run(
-        [sys.executable, "-m", "tests.sandbox.environments", str(level), python],
-        cwd=ROOT,
+        [ours.python, "-m", "tests.sandbox.environments", str(level), python],
+        cwd=ours.root,
         env={
             "HOME": str(folder / "home") if other else os.environ.get("HOME", "/"),
             "PATH": os.environ["PATH"],

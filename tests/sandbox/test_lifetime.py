@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import subprocess
 import sys
-import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,9 +64,13 @@ def alive(text: str) -> list[int]:
 
 
 def gone(text: str, seconds: float = 10) -> bool:
+    return eventually(lambda: not alive(text), seconds)
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not alive(text):
+        if holds():
             return True
         time.sleep(0.02)
     return False
@@ -176,41 +178,20 @@ def test_restart_keeps_the_files(level: int) -> None:
     asyncio.run(run())
 
 
-def test_nothing_is_left_after_many_sessions() -> None:
+@pytest.mark.parametrize("sessions", [(3, 100), (2, 20)], ids=["level 3", "level 2"])
+def test_nothing_is_left_after_many_sessions(sessions: tuple[int, int]) -> None:
     """Sessions that are killed at random moments, from the start of their start on."""
-    require(3)
-    chance = random.Random(7)
-    before = (folders(), set(os.listdir("/proc/self/fd")), threading.active_count(), groups())
-
-    async def one() -> None:
-        delay = chance.random()
-        async with kernel(connect=False, watch_seconds=0.05) as running:
-            running.client.start_channels()
-            running.client.execute(_DAEMON.format(seconds=MARKER))
-            await asyncio.sleep(delay)
-            await running.provisioner.kill()
-
-    async def run() -> None:
-        for _ in range(6):
-            await asyncio.gather(*(one() for _ in range(3)))
-
-    asyncio.run(run())
-    assert gone(MARKER)
-    assert folders() <= before[0]
-    assert groups() <= before[3]
-    assert threading.active_count() <= before[2] + 1
-    assert len(os.listdir("/proc/self/fd")) <= len(before[1]) + 2
-    assert not [p for p in descendants(os.getpid()) if not runs(p) and Path(f"/proc/{p}").exists()]
-
-
-MARKER = marker()
-
-
-def groups() -> set[Path]:
-    own = dict(
-        line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines()
-    ).get("memory", "/none")
-    return set(Path(f"/sys/fs/cgroup/memory{own}").glob("code-interpreter-*"))
+    level, number = sessions
+    require(level)
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.sandbox.soak", str(number), str(level)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stdout.endswith("nothing is left\n"), answer.stdout + answer.stderr[-3000:]
+    assert answer.returncode == 0
 
 
 def test_a_kernel_without_a_launch_has_a_workspace_of_its_own() -> None:
