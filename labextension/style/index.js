@@ -1,3 +1,4 @@
+// One by one, as what one style sheet imports of another is not made smaller.
 import './base.css';
 import './toolbar.css';
 import './session.css';

@@ -29,6 +29,9 @@ pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
 
 from tests.ui.page import PanelPage  # noqa: E402  (needs playwright)
 
+# What a quiet machine shows at once, a busy one shows late.
+sync_api.expect.set_options(timeout=30_000)
+
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "jupyter_ci_ext" / "labextension"
 REPORT = ROOT / "ui-report"

@@ -97,7 +97,7 @@ def test_everything_can_be_reached_and_named(panel: PanelPage, upstream: Scripte
     panel.use("scripted")
     upstream.enqueue(code("print(1)"), say("One."))
     panel.ask("One")
-    expect(panel.root.get_by_role("status")).to_have_text("The answer is there.")
+    expect(panel.root.get_by_role("status")).to_have_text("The answer is there. One.")
     nameless = panel.root.evaluate(
         """root => [...root.querySelectorAll('button, select, textarea, input:not([hidden])')]
              .filter(e => !(e.getAttribute('aria-label') || e.textContent || '').trim())

@@ -22,6 +22,7 @@ def test_nothing_is_cut_off(
     panel.resize(width)
     name = f"{theme.removeprefix('JupyterLab ').replace(' ', '-').lower()}-{width}"
     panel.shot(f"empty-{name}")
+    panel.accessible()
     panel.use("scripted")
     panel.attach(lab.root / "failed_banks.csv")
     upstream.enqueue(
@@ -39,6 +40,7 @@ def test_nothing_is_cut_off(
     expect(panel.root.locator(".jp-CIFileCard")).to_be_visible()
     panel.page.wait_for_timeout(500)
     panel.shot(f"answered-{name}")
+    panel.accessible()
     wider = panel.root.evaluate(
         """root => [...root.querySelectorAll('.jp-CIToolbar, .jp-CISession-bar, .jp-CIComposer-row, .jp-CILog')]
              .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
@@ -47,6 +49,7 @@ def test_nothing_is_cut_off(
     panel.button("Threads").click()
     expect(panel.root.locator(".jp-CIThreads-row").first).to_be_visible()
     panel.shot(f"threads-{name}")
+    panel.accessible()
     panel.theme("JupyterLab Light")
 
 

@@ -21,6 +21,12 @@ spec = {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "mark": "b
         "data": {"values": [{"a": "A", "b": 28}, {"a": "B", "b": 55}]},
         "encoding": {"x": {"field": "a"}, "y": {"field": "b", "type": "quantitative"}}}
 display({"application/vnd.vegalite.v5+json": spec, "text/plain": "a chart"}, raw=True)
+figure = {"data": [{"type": "bar", "y": [1, 3]}], "layout": {"height": 240}}
+display({"application/vnd.plotly.v1+json": figure, "text/plain": "a figure"}, raw=True)
+display({"application/geo+json": {"type": "Point", "coordinates": [8, 50]}, "text/plain": "a place"}, raw=True)
+styled = "<style>td {{ color: red }}</style><table>{}</table>"
+display(HTML(styled.format("<tr><td>short</td></tr>" * 2)))
+display(HTML(styled.format("<tr><td>long</td></tr>" * 99)))
 for n in range(200): print(f"line {n}")
 """
 
@@ -76,6 +82,7 @@ def test_code_is_shown_while_it_is_written_and_while_it_runs(
     assert "tick 5" not in step.inner_text()
     expect(panel.button("Stop")).to_be_visible()
     panel.shot("running")
+    panel.accessible()
     panel.wait_for_end()
     expect(step).to_contain_text("tick 5")
     expect(step.get_by_role("img", name="Done")).to_be_visible()
@@ -89,6 +96,13 @@ def test_rich_outputs(panel: PanelPage, upstream: ScriptedUpstream) -> None:
     expect(step).to_contain_text("red plain")
     expect(step.locator("mjx-container")).to_be_visible()
     expect(step.locator(".jp-CIRendered svg, .jp-CIRendered canvas").first).to_be_visible()
+    expect(step.locator(".js-plotly-plot .bars")).to_be_visible()
+    expect(step.locator(".jp-RenderedJSON")).to_contain_text("coordinates")
+    # What has a style sheet of its own is in a frame of its own height, up to a limit.
+    short, long = step.locator("iframe").all()
+    expect(short.content_frame.locator("td").first).to_have_css("color", "rgb(255, 0, 0)")
+    expect(short).to_have_css("height", re.compile(r"^[5-9]\dpx$"))
+    expect(long).to_have_css("height", "420px")
     expect(step.locator("svg rect[fill=teal]")).to_have_count(0)  # a picture, no part of the page
     more = step.get_by_role("button", name=re.compile("more lines"))
     expect(step).not_to_contain_text("line 100")
@@ -129,6 +143,7 @@ def test_errors_are_said_in_plain_words_and_can_be_tried_again(
     expect(dialog).to_contain_text("OPENAI_BASE_URL")
     dialog.get_by_role("button", name="Close").click()
     panel.shot("failed")
+    panel.accessible()
     upstream.enqueue(say("Now it works."))
     notice.get_by_role("button", name="Try again").click()
     expect(panel.log).to_contain_text("Now it works.")

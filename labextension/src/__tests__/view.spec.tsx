@@ -105,13 +105,13 @@ function codeParts(...steps: ReturnType<typeof codeStep>[]) {
 }
 
 describe('CodeStep', () => {
-  it('shows code, its tools, and folds it when it is long', () => {
+  it('shows code, its tools, and folds it when it is long', async () => {
     const code = Array.from({ length: 40 }, (_, at) => `x = ${at}`).join('\n');
     const [part] = codeParts(codeStep('s', 'r', code));
     show(<CodeStep part={part} busy={false} />);
     expect(screen.getByText(/x = 0/).textContent).not.toContain('x = 39');
     fireEvent.click(screen.getByText('show all 40 lines'));
-    expect(screen.getByText(/x = 0/).textContent).toContain('x = 39');
+    expect((await screen.findByText(/x = 39/)).textContent).toBe(code);
     fireEvent.click(screen.getByLabelText('Copy the code'));
     fireEvent.click(
       screen.getByLabelText('Insert into the notebook as a cell')
@@ -331,13 +331,32 @@ describe('Panel', () => {
     state = withRuns(state, [run('r', { status: 'completed' })]);
     thread.conversation = state;
     render(<Panel services={services} />);
-    expect(screen.getByRole('log').getAttribute('aria-live')).toBe('polite');
+    expect(screen.getByRole('log').getAttribute('aria-live')).toBe('off');
     expect(screen.getAllByText('Question')).toHaveLength(2); // and the title
     expect(await screen.findByText('Answer')).toBeTruthy();
-    expect(screen.getByRole('status').textContent).toBe('The answer is there.');
+    expect(screen.getByRole('status').textContent).toBe(''); // no news
     for (const button of screen.getAllByRole('button')) {
       const name = button.getAttribute('aria-label') ?? button.textContent;
       expect(name).not.toBe('');
     }
+  });
+
+  it('reads an answer out once, when it is there', () => {
+    const { thread } = services.model;
+    const words = () => screen.getByRole('status').textContent;
+    const tell = (state: typeof EMPTY) =>
+      act(() => {
+        thread.conversation = state;
+        (thread.changed as any).emit();
+      });
+    render(<Panel services={services} />);
+    const going = withRuns(EMPTY, [run('r', { status: 'in_progress' })]);
+    tell(going);
+    expect(words()).toBe('The assistant is working.');
+    tell(withMessages(going, [reply('a', 'r', 'It is')]));
+    expect(words()).toBe('The assistant is working.');
+    const over = withRuns(going, [run('r', { status: 'completed' })]);
+    tell(withMessages(over, [reply('a', 'r', 'It is 42.')]));
+    expect(words()).toBe('The answer is there. It is 42.');
   });
 });

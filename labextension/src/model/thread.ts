@@ -112,7 +112,9 @@ export class ThreadModel implements IDisposable {
   }
 
   get busy(): boolean {
-    return this.pending !== null || this.running !== undefined;
+    return (
+      this.pending !== null || this._starting || this.running !== undefined
+    );
   }
 
   get isEmpty(): boolean {
@@ -187,6 +189,7 @@ export class ThreadModel implements IDisposable {
         }))
       });
       this.conversation = withMessages(this.conversation, [message]);
+      this._starting = true;
     } catch (error) {
       this.pending = null;
       this.error = error;

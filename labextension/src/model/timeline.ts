@@ -158,7 +158,8 @@ export function outcomeOf(step: Step, call: ICodeCall): IOutcome {
 
 function judge(step: Step, call: ICodeCall): IOutcome {
   const said = step.metadata ?? {};
-  const error = errorIn(call.code_interpreter.outputs);
+  const over = step.status !== 'in_progress' || said.execution !== undefined;
+  const error = over ? errorIn(call.code_interpreter.outputs) : '';
   return {
     state: stateOf(step, said.execution, error),
     error,

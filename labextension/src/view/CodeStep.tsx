@@ -43,6 +43,7 @@ export const CodeStep = React.memo(
     return (
       <section
         className="jp-CIStep"
+        role="group"
         data-state={part.outcome.state}
         data-folded={!shown}
         aria-label={trans.__('Python code')}

@@ -174,7 +174,7 @@ function Details(props: {
     >
       {isolation && (
         <>
-          <h4>{trans.__('Isolation: level %1 of 3', isolation.level)}</h4>
+          <h3>{trans.__('Isolation: level %1 of 3', isolation.level)}</h3>
           <ul>
             {isolation.layers.map(layer => (
               <li key={layer}>

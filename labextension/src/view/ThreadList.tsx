@@ -33,7 +33,7 @@ export function ThreadList(): JSX.Element {
   }, [query, threads]);
   return (
     <>
-      <header className="jp-CIToolbar">
+      <div className="jp-CIToolbar">
         <IconButton
           icon={closeIcon}
           label={trans.__('Back to the thread')}
@@ -45,7 +45,7 @@ export function ThreadList(): JSX.Element {
           label={trans.__('New thread')}
           onClick={() => actions.run('code-interpreter:new-thread')}
         />
-      </header>
+      </div>
       <input
         ref={search}
         type="search"

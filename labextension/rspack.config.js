@@ -13,7 +13,7 @@ module.exports = {
       {
         test: /\.js$/,
         include: [`${__dirname}/lib`],
-        loader: `${__dirname}/bundle.elements.js`
+        loader: `${__dirname}/rspack.elements.js`
       }
     ]
   }
