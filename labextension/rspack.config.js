@@ -1,11 +1,19 @@
-// What the bundle need not carry: the comments and the white space of the style sheets.
+// What keeps the shipped bundle small.
 module.exports = {
   module: {
     rules: [
       {
+        // Style sheets travel inside scripts, where the minifier of scripts leaves them as they are.
         test: /\.css$/,
+        include: [`${__dirname}/style`],
         enforce: 'pre',
-        use: require.resolve('./rspack.css-loader.js')
+        loader: 'builtin:lightningcss-loader',
+        options: { minify: true }
+      },
+      {
+        test: /\.js$/,
+        include: [`${__dirname}/lib`],
+        loader: `${__dirname}/rspack.elements.js`
       }
     ]
   }

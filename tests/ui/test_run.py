@@ -200,3 +200,61 @@ def test_a_reload_and_a_lost_connection_go_on_where_the_run_is(
     expect(panel.steps.first).to_contain_text("stopped")
     expect(panel.root.locator(".jp-CIUser")).to_have_count(1)
     expect(panel.steps).to_have_count(1)
+
+
+def test_what_is_entered_during_a_run_is_sent_after_it(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("One, two, three. " * 20, delay=0.03), say("Six."))
+    panel.ask("Count", wait=False)
+    expect(panel.log).to_contain_text("One, two")
+    panel.message.fill("And twice that?")
+    panel.message.press("Enter")
+    expect(panel.root.locator(".jp-CIComposer")).to_contain_text(
+        "Is sent when the answer is complete."
+    )
+    expect(panel.log).to_contain_text("Six.")
+    panel.wait_for_end()
+    expect(panel.root.locator(".jp-CIUser")).to_have_count(2)
+    expect(panel.message).to_have_value("")
+
+
+def test_escape_stops_nothing_but_what_it_is_meant_for(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("Still talking. " * 40, delay=0.1))
+    panel.ask("Talk", wait=False)
+    expect(panel.log).to_contain_text("Still talking.")
+    panel.button("Threads").press("Enter")
+    expect(panel.root.get_by_label("Search threads")).to_be_focused()
+    panel.page.keyboard.press("Escape")
+    expect(panel.message).to_be_focused()
+    panel.root.locator(".jp-CISession-toggle").press("Enter")
+    expect(panel.root.get_by_role("region", name="Session")).to_be_visible()
+    panel.page.keyboard.press("Escape")
+    expect(panel.root.get_by_role("region", name="Session")).to_have_count(0)
+    expect(panel.runs).to_have_attribute("data-status", "in_progress")
+    panel.message.press("Escape")
+    panel.wait_for_end()
+    expect(panel.log).to_contain_text("Stopped. No code was running: nothing is lost.")
+
+
+def test_a_server_that_is_away_is_noticed_and_what_failed_is_mended(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("Here."))
+    panel.ask("Hello")
+    everything = re.compile("/(openai|code-interpreter)/")
+    panel.page.route(everything, lambda route: route.abort())
+    expect(panel.root.locator(".jp-CISession")).to_contain_text("no connection")
+    panel.message.fill("Are you there?")
+    panel.button("Send").click()
+    expect(panel.root.get_by_role("alert")).to_contain_text("The Jupyter server does not answer.")
+    expect(panel.message).to_have_value("Are you there?")
+    panel.shot("no-connection")
+    panel.page.unroute(everything)
+    expect(panel.root.locator(".jp-CISession")).not_to_contain_text("no connection")
+    expect(panel.root.get_by_role("alert")).to_have_count(0)

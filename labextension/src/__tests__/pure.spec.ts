@@ -3,7 +3,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { ApiError, errorOf } from '../client/errors';
 import { xsrfToken } from '../client/upload';
 import { fenced } from '../model/fences';
-import { baseName, kindOf } from '../model/files';
+import { baseName, kindOf, pagesIn } from '../model/files';
 import {
   ago,
   bytes,
@@ -13,7 +13,12 @@ import {
   fileName
 } from '../model/format';
 import { failureIn, fold, overwritten, pieces, plain } from '../model/logs';
-import { errorIn, ERROR_MIME, shownOutputs } from '../model/outputs';
+import {
+  consoleText,
+  errorIn,
+  ERROR_MIME,
+  shownOutputs
+} from '../model/outputs';
 import { whyGone } from '../model/session';
 import { readTable } from '../model/table';
 import { noticeOfError, noticeOfRun } from '../model/words';
@@ -106,6 +111,19 @@ describe('outputs', () => {
     expect(shownOutputs([logs, text, error], false)).toEqual([logs, error]);
     expect(errorIn([logs, text, error])).toBe('KeyboardInterrupt');
   });
+
+  it('does not repeat a reason that is given elsewhere', () => {
+    const note: Output = { type: 'logs', logs: '[It took too long.]\n' };
+    const shown = shownOutputs([logs, note], true, 'It took too long.');
+    expect(shown).toEqual([logs]);
+  });
+
+  it('begins a traceback without its line of dashes', () => {
+    const traceback = `\u001b[31m${'-'.repeat(75)}\u001b[39m\nKeyError: 'x'`;
+    const data = { [ERROR_MIME]: { ename: 'KeyError', traceback } };
+    const output = { type: 'display_data' as const, data, metadata: {} };
+    expect(consoleText(output)).toBe("KeyError: 'x'");
+  });
 });
 
 describe('format', () => {
@@ -180,6 +198,11 @@ describe('files', () => {
     ]);
     expect(baseName('/mnt/data/x.csv')).toBe('x.csv');
   });
+
+  it('counts the pages of a PDF', () => {
+    const pdf = '<</Type /Pages /Count 2>> <</Type/Page >> <</Type /Page\n>>';
+    expect(pagesIn(pdf)).toBe(2);
+  });
 });
 
 describe('words', () => {
@@ -199,6 +222,8 @@ describe('words', () => {
       ['server_error', "The model 'x' does not exist", 'models'],
       ['invalid_prompt', 'maximum context length is 8192', 'new-thread'],
       ['server_error', 'The model server is unreachable', 'connect'],
+      ['server_error', 'The server broke off in its answer.', 'retry'],
+      ['invalid_prompt', 'it refused the request: no tools', 'models'],
       ['server_error', 'something else', 'retry']
     ];
     for (const [code, message, deed] of cases) {
@@ -215,6 +240,7 @@ describe('words', () => {
     expect(noticeOfRun(stopped, trans, false)!.text).toMatch(
       /variables are gone/
     );
+    expect(noticeOfRun(stopped, trans)!.text).toMatch(/^No code was running/);
     expect(noticeOfRun(run('r', { status: 'completed' }), trans)).toBeNull();
   });
 

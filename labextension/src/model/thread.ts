@@ -42,6 +42,11 @@ export interface IPending {
 
 let nextKey = 0;
 
+/** Whether a request failed because nobody answered it. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 0;
+}
+
 export class ThreadModel implements IDisposable {
   /**
    * @param id - the thread, or null for one that the first message creates
@@ -98,6 +103,12 @@ export class ThreadModel implements IDisposable {
 
   get running(): Run | undefined {
     return activeRun(this.conversation);
+  }
+
+  /** The newest run. */
+  get lastRun(): Run | undefined {
+    const { runOrder, runs } = this.conversation;
+    return runs[runOrder[runOrder.length - 1]];
   }
 
   get busy(): boolean {
@@ -452,6 +463,9 @@ export class ThreadModel implements IDisposable {
     const connection = ok ? 'ok' : 'lost';
     if (connection !== this.connection) {
       this.connection = connection;
+      if (ok && isUnanswered(this.error)) {
+        this.error = null;
+      }
       this._emit();
     }
   }

@@ -13,17 +13,22 @@ import { Toolbar } from './Toolbar';
 export function Panel(props: { services: IServices }): JSX.Element {
   const { model, trans } = props.services;
   useSignals(model.changed);
-  const { thread } = model;
+  const { thread, view } = model;
+  const before = React.useRef(view);
+  const isBack = view === 'thread' && before.current === 'threads';
+  React.useEffect(() => {
+    before.current = view;
+  }, [view]);
   return (
     <ServicesContext.Provider value={props.services}>
-      {model.view === 'threads' ? (
+      {view === 'threads' ? (
         <ThreadList />
       ) : (
         <>
           <Toolbar />
           <SessionBar />
           <Thread key={thread.key} thread={thread} />
-          <Composer />
+          <Composer takesFocus={isBack} />
           <Announcer />
         </>
       )}
