@@ -9,7 +9,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 PANEL := jupyter_ci_ext/labextension
 PANEL_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null) \
-	$(wildcard labextension/*.json)
+	$(wildcard labextension/*.json labextension/rspack.*)
 MODULES := labextension/node_modules/.yarn-state.yml
 LAB_DIR := .cache/lab
 
@@ -74,6 +74,7 @@ test: test-python test-panel test-browser
 # an ordinary user can run, where this is root's.
 test-python: $(VENV)/.dev
 	-@$(BIN)/python -m tests.conformance.environments
+	-@$(BIN)/python -m tests.gateway.gateways
 	-@$(BIN)/python -m tests.sandbox.ordinary
 	$(BIN)/python -m pytest --ignore=tests/ui
 

@@ -91,6 +91,8 @@ async def test_a_model_that_is_not_listed_is_asked_for_before_it_is_refused(upst
     with pytest.raises(NotFound):
         await there.check("nonsense")
     assert [r.path for r in upstream.requests] == ["/v1/models", "/v1/models/nonsense"]
+    with pytest.raises(NotFound):
+        await there.check("..")  # is no path to ask for
     upstream.models.append("new")
     await there.check("new")
     await there.close()
@@ -204,6 +206,9 @@ async def test_servers_on_this_machine_are_found(upstream, monkeypatch):
     there = models(local_discovery=True)
     upstream.enqueue(say("from next door"))
     assert await names(there) == ["ollama/scripted", "demo"]
+    (local,) = there.local()
+    assert (local.name, local.models) == ("ollama", ("ollama/scripted",))
+    assert local.base_url.rstrip("/") == upstream.url
     assert await said(there, "ollama/scripted") == "from next door"
     about = await said(there, "demo")
     assert f"http://127.0.0.1:{upstream.port}/v1" in about

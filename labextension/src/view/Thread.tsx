@@ -5,12 +5,14 @@ import type { ThreadModel } from '../model/thread';
 import { noticeOfError } from '../model/words';
 import { Boundary } from './Boundary';
 import { Empty } from './Empty';
-import { UserMessage, UserText } from './Message';
+import { AssistantText, UserMessage, UserText } from './Message';
 import { Notice } from './Notice';
 import { Spinner, TextButton } from './parts';
 import { RunGroup } from './RunGroup';
 import { useServices, useSignals } from './services';
 import { Gone, NearLimit } from './SessionBar';
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** The conversation, newest at the bottom; stays there unless one scrolls away. */
 export function Thread(props: { thread: ThreadModel }): JSX.Element {
@@ -28,7 +30,7 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
         ref={scroller}
         className="jp-CILog"
         role="log"
-        aria-live="polite"
+        aria-live="off"
         aria-label={trans.__('Conversation')}
         aria-busy={thread.busy || thread.loading !== ''}
         tabIndex={0}
@@ -59,14 +61,16 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
           {items.map((item, at) => (
             <div key={item.key} className="jp-CIItem">
               <Boundary instead={trans.__('This could not be shown.')}>
-                {item.kind === 'message' ? (
-                  <UserMessage message={item.message} />
-                ) : (
+                {item.kind === 'run' ? (
                   <RunGroup
                     item={item}
                     thread={thread}
                     isLast={at === items.length - 1}
                   />
+                ) : item.message.role === 'assistant' ? (
+                  <AssistantText message={item.message} shown={NONE} />
+                ) : (
+                  <UserMessage message={item.message} />
                 )}
               </Boundary>
             </div>
