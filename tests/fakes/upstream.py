@@ -85,9 +85,11 @@ class ScriptedUpstream:
             self._queue.extend(answers)
 
     def forget(self) -> None:
-        """Drop the answers that nobody asked for."""
+        """Begin anew: no answers, no requests, nobody who left early."""
         with self._lock:
             self._queue.clear()
+            self.requests.clear()
+            self.left_early = 0
 
     def wait_for(self, ready: Callable[[ScriptedUpstream], bool], seconds: float = 10.0) -> bool:
         """Wait until *ready* holds, looked at after each request and each early leave.

@@ -116,20 +116,20 @@ def watched(
     not started it.
     """
     groups: list[Path] = []
-    create = cgroups.create
+    admit = cgroups.admit
 
-    @functools.wraps(create)
+    @functools.wraps(admit)
     def noted(*args: Any, **kwargs: Any) -> cgroups.Group | None:
-        group = create(*args, **kwargs)
+        group = admit(*args, **kwargs)
         if group is not None:
             groups.extend(group.folders.values())
         return group
 
-    cgroups.create = noted
+    cgroups.admit = noted
     try:
         yield Watch(groups, extra, adopted)
     finally:
-        cgroups.create = create
+        cgroups.admit = admit
 
 
 def descendants(pid: int) -> Iterator[tuple[int, str, str]]:
