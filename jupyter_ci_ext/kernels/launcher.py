@@ -97,6 +97,14 @@ class Kernel:
             for path in paths:
                 await provisioner.adopt(path)
 
+    async def check(self) -> str | None:
+        """Have the workspace looked at now: the limit for which the kernel has been ended, or None."""
+        provisioner = self._provisioner()
+        if not hasattr(provisioner, "check"):
+            return None
+        reason: str | None = await provisioner.check()
+        return reason
+
     async def stop(self) -> None:
         """End it at once, with all its processes; never raises, and never takes long."""
         if not self.listed:

@@ -362,6 +362,11 @@ class Session:
         if _leaves(request.reply):
             await self.close()
             return ExecutionEnd("lost", f"{LEFT} {LOST}", kept=False)
+        # what the code has written is counted before its end is told
+        reason = await self._kernel.check() if self._kernel is not None else None
+        if reason is not None:
+            await self.close()
+            return ExecutionEnd("lost", f"{reason} {LOST}", kept=False)
         return self._finished(execution, request)
 
     async def _interrupt(

@@ -125,6 +125,9 @@ class InstantKernel(Kernel):
     async def adopt(self, paths: Sequence[Path]) -> None:
         pass
 
+    async def check(self) -> str | None:
+        return None
+
     async def stop(self) -> None:
         await asyncio.sleep(0)
         self.running = False

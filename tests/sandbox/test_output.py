@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ def test_a_little_more_than_the_head_is_whole_too() -> None:
 def test_the_middle_is_left_out_and_said_to_be() -> None:
     text = "h" * 500 + "m" * 10_000 + "t" * 250
     assert printed(OutputBudget(1000), text) == (
-        "h" * 500 + "\n[… 10,000 characters left out …]\n" + "t" * 250
+        "h" * 500 + "\n[… 10,000 bytes left out …]\n" + "t" * 250
     )
 
 
@@ -42,7 +43,25 @@ def test_however_it_is_cut_nothing_is_lost_or_told_wrong(texts: list[str]) -> No
     else:
         assert out.startswith(whole[:200])
         assert out.endswith(whole[-100:])
-        assert f"{len(whole) - 300:,} characters left out" in out
+        assert f"{len(whole) - 300:,} bytes left out" in out
+
+
+@settings(database=None)
+@given(st.lists(st.text(alphabet="aé€😀\ud800", max_size=60), max_size=30))
+def test_it_counts_bytes_and_cuts_between_characters(texts: list[str]) -> None:
+    whole = "".join(texts).encode("utf-8", "surrogatepass")
+    out = printed(OutputBudget(400), *texts).encode("utf-8", "surrogatepass")
+    assert len(out) <= 300 + 50
+    note = re.search("\n\\[… ([0-9,]+) bytes left out …\\]\n".encode(), out)
+    if note is None:
+        assert out == whole
+    else:
+        head, tail = out[: note.start()], out[note.end() :]
+        assert whole.startswith(head)
+        assert whole.endswith(tail)
+        assert len(head) + len(tail) + int(note[1].replace(b",", b"")) == len(whole)
+        assert len(head) > 196
+        assert len(tail) > 96
 
 
 def test_each_execution_has_its_own_budget() -> None:

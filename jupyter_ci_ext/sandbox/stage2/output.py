@@ -40,14 +40,14 @@ class _Account:
     def __init__(self, limit: int) -> None:
         self.head_left = limit // 2
         self.tail_limit = limit // 4  # for each of stdout and stderr
-        self.tails: dict[str, deque[str]] = {}
+        self.tails: dict[str, deque[bytes]] = {}
         self.tail_sizes: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
         self.settled = False
 
 
 class OutputBudget:
-    """How much each execution may print, stdout and stderr together, in characters.
+    """How much each execution may print, stdout and stderr together, in bytes of UTF-8.
 
     The first half goes out as it comes, the last part is held back until the execution is over.
     """
@@ -61,12 +61,15 @@ class OutputBudget:
         """The part of ``text`` that may be sent now; the rest is kept as the tail or left out."""
         with self._lock:
             account = self._account(execution)
-            now = text[: account.head_left]
-            account.head_left -= len(now)
-            rest = text[len(now) :]
-            if rest and not account.settled:
-                self._keep(account, stream, rest)
-            return now
+            if account.settled and not account.head_left:
+                return ""
+            raw = _encode(text)
+            cut = _boundary(raw, account.head_left)
+            # a character that does not fit ends the head: what comes after it is not put before it
+            account.head_left = account.head_left - cut if cut == len(raw) else 0
+            if cut < len(raw) and not account.settled:
+                self._keep(account, stream, raw[cut:])
+            return text if cut == len(raw) else _decode(raw[:cut])
 
     def settle(self, execution: str) -> dict[str, str]:
         """The execution is over: what each stream still has to print, a note included."""
@@ -77,8 +80,8 @@ class OutputBudget:
             for stream, tail in account.tails.items():
                 note = ""
                 if account.left_out.get(stream):
-                    note = f"\n[… {account.left_out[stream]:,} characters left out …]\n"
-                rest[stream] = note + "".join(tail)
+                    note = f"\n[… {account.left_out[stream]:,} bytes left out …]\n"
+                rest[stream] = note + _decode(b"".join(tail))
             account.tails.clear()
             return rest
 
@@ -90,23 +93,41 @@ class OutputBudget:
                 self._accounts.popitem(last=False)
         return account
 
-    def _keep(self, account: _Account, stream: str, text: str) -> None:
+    def _keep(self, account: _Account, stream: str, raw: bytes) -> None:
         tail = account.tails.setdefault(stream, deque())
-        kept = text[-account.tail_limit :]
+        kept = raw[_boundary(raw, max(0, len(raw) - account.tail_limit), up=True) :]
         tail.append(kept)
         size = account.tail_sizes.get(stream, 0) + len(kept)
-        left_out = account.left_out.get(stream, 0) + len(text) - len(kept)
+        left_out = account.left_out.get(stream, 0) + len(raw) - len(kept)
         while size - len(tail[0]) >= account.tail_limit:
             oldest = len(tail.popleft())
             size -= oldest
             left_out += oldest
         excess = size - account.tail_limit
         if excess > 0:
+            excess = _boundary(tail[0], excess, up=True)
             tail[0] = tail[0][excess:]
             size -= excess
             left_out += excess
         account.tail_sizes[stream] = size
         account.left_out[stream] = left_out
+
+
+def _encode(text: str) -> bytes:
+    # a lone surrogate can be printed; it is whoever shows it that replaces it
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decode(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def _boundary(raw: bytes, at: int, *, up: bool = False) -> int:
+    """The end of a character at *at* or, if that is within one, just before (or after) it."""
+    at = min(at, len(raw))
+    while 0 < at < len(raw) and raw[at] & 0xC0 == 0x80:
+        at += 1 if up else -1
+    return at
 
 
 class BudgetedOutStream(OutStream):
