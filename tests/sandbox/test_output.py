@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import datetime, timezone
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +114,27 @@ def test_a_bundle_keeps_what_fits() -> None:
     assert kept["data"]["text/plain"].startswith("[text/html of 100,000 bytes left out")
     assert kept["data"]["text/plain"].endswith("a figure")
     assert kept["transient"] == {"display_id": "7"}
+
+
+def test_a_picture_that_is_too_large_is_saved(tmp_path: Path) -> None:
+    png, jpeg = bytes(range(256)) * 100, bytes(30_000)
+    data = {"text/plain": "<Image>", "image/png": png, "image/jpeg": jpeg}
+    (tmp_path / "image-1.png").write_text("the code's own")
+    kept = shorten({"data": data, "metadata": {}}, 10_000, str(tmp_path))
+    assert kept["data"] == {
+        "text/plain": "[the picture is too large to be sent; it is saved as image-2.png]\n<Image>"
+    }
+    assert (tmp_path / "image-2.png").read_bytes() == png
+    encoded = {"image/png": base64.b64encode(png).decode()}
+    shorten({"data": encoded, "metadata": {}}, 10_000, str(tmp_path))
+    assert (tmp_path / "image-3.png").read_bytes() == png
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("folder", ["", "/nonexistent"])
+def test_a_picture_that_cannot_be_saved_is_left_out(folder: str) -> None:
+    kept = shorten({"data": {"image/png": bytes(30_000)}, "metadata": {}}, 10_000, folder)
+    assert "image/png of 40,000 bytes left out" in kept["data"]["text/plain"]
 
 
 def test_a_traceback_keeps_both_ends() -> None:

@@ -76,6 +76,7 @@ class SandboxKernelApp(IPKernelApp):
     def _session_default(self) -> BoundedSession:
         session = BoundedSession(parent=self)
         session.reserve = Reserve()
+        session.folder = self.settings["checks"]["data"]
         # leave room for what the envelope adds
         session.limit = int(self.settings["message_bytes"]) * 9 // 10
         # sending without a copy starts a thread, which code at its limit of processes cannot have

@@ -5,6 +5,7 @@ This is courtesy, not a wall: the code can undo it. The server bounds the size o
 
 from __future__ import annotations
 
+import base64
 import codecs
 import contextlib
 import fcntl
@@ -30,6 +31,8 @@ _ACCOUNTS_KEPT = 8
 _LONG_TEXT = 64 * 1024
 _LONG_LIST = 1000
 _CHUNK = 1 << 16
+_PICTURES = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg", "image/gif": "gif"}
+_MOST_PICTURES = 1000
 _DRAIN_SECONDS = 2.0  # for what the code has written around Python, when it is over
 _PIPE_BYTES = 1 << 20  # the most an ordinary user may ask for; asking is all there is to it
 
@@ -213,6 +216,7 @@ class BoundedSession(Session):
 
     pack = Callable(pack)
     limit: int = 16 << 20
+    folder: str = ""  # where pictures go that are too large to be sent
     reserve: Reserve
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
@@ -224,7 +228,8 @@ class BoundedSession(Session):
             frames = super().serialize(msg, ident)
         if sum(map(len, frames)) <= self.limit:
             return frames
-        return super().serialize({**msg, "content": shorten(msg["content"], self.limit)}, ident)
+        content = shorten(msg["content"], self.limit, self.folder)
+        return super().serialize({**msg, "content": content}, ident)
 
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
         buffers = kwargs.get("buffers")
@@ -233,33 +238,69 @@ class BoundedSession(Session):
         return super().send(stream, msg_or_type, *args, **kwargs)
 
 
-def shorten(content: Mapping[str, Any], limit: int) -> dict[str, Any]:
-    """The content of a message, with what is too large cut or replaced by a note."""
+def shorten(content: Mapping[str, Any], limit: int, folder: str = "") -> dict[str, Any]:
+    """The content of a message, with what is too large cut or replaced by a note.
+
+    A picture is saved in ``folder``, where that can be done, and the note names the file.
+    """
     content = dict(content)
     data = content.get("data")
     if isinstance(data, Mapping):
-        content["data"] = _shorten_bundle(data, limit // 2)
+        content["data"] = _shorten_bundle(data, limit // 2, folder)
         content["metadata"] = {}
         return content
     return {key: _shorten_value(value) for key, value in content.items()}
 
 
-def _shorten_bundle(data: Mapping[str, Any], limit: int) -> dict[str, Any]:
+def _shorten_bundle(data: Mapping[str, Any], limit: int, folder: str) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    notes = []
+    left_out = {}
     room = limit
-    for mime, value in sorted(data.items(), key=lambda item: len(str(item[1]))):
-        size = len(str(value).encode("utf-8", "replace"))
+    for mime, value in sorted(data.items(), key=lambda item: _size(item[1])):
+        size = _size(value)
         if size <= room:
             kept[mime] = value
             room -= size
         elif mime == "text/plain":
             kept[mime] = _shorten_value(value)
         else:
-            notes.append(f"[{mime} of {size:,} bytes left out: it is too large to be sent]")
+            left_out[mime] = size
+    pictures = [mime for mime in _PICTURES if mime in left_out]
+    notes = []
+    if folder and pictures and not _PICTURES.keys() & kept.keys():
+        # the same picture in other forms need not be told of
+        name = _saved(data[pictures[0]], _PICTURES[pictures[0]], folder)
+        if name:
+            notes = [f"[the picture is too large to be sent; it is saved as {name}]"]
+            left_out = {mime: size for mime, size in left_out.items() if mime not in pictures}
+    for mime, size in left_out.items():
+        notes.append(f"[{mime} of {size:,} bytes left out: it is too large to be sent]")
     if notes:
         kept["text/plain"] = "\n".join([*notes, *filter(None, [str(kept.get("text/plain", ""))])])
     return kept
+
+
+def _size(value: Any) -> int:
+    """What it takes in a message, where bytes become base64."""
+    if isinstance(value, bytes):
+        return (len(value) + 2) // 3 * 4
+    return len(str(value).encode("utf-8", "replace"))
+
+
+def _saved(value: Any, ending: str, folder: str) -> str:
+    """The name under which a picture was saved; empty where it cannot be."""
+    try:
+        if not isinstance(value, bytes):
+            value = str(value).encode() if ending == "svg" else base64.b64decode(str(value))
+        for number in range(1, _MOST_PICTURES):
+            name = f"image-{number}.{ending}"
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileExistsError), open(path, "xb") as file:
+                file.write(value)
+                return name
+    except (OSError, ValueError, MemoryError):  # a full disk: the note says that it is left out
+        pass
+    return ""
 
 
 def _shorten_value(value: Any) -> Any:
