@@ -13,6 +13,7 @@ from traitlets import Bool, TraitError
 from traitlets.config import Config
 
 from ..errors import SandboxUnavailable
+from ..kernels.config import SessionPool
 from ..sandbox import mounts
 from ..sandbox.config import Sandbox
 from ..sandbox.policy import Policy, human_size
@@ -33,7 +34,7 @@ class Doctor(JupyterApp):
 
     name = "jupyter-ci-doctor"
     description = "Say what isolation this host gives to the code a model writes."
-    classes = [Sandbox]  # noqa: RUF012
+    classes = [Sandbox, SessionPool]  # noqa: RUF012
     flags = {"json": ({"Doctor": {"as_json": True}}, "Print one JSON object.")}  # noqa: RUF012
     as_json = Bool(False, help="Print one JSON object.").tag(config=True)
 
@@ -46,26 +47,33 @@ class Doctor(JupyterApp):
         """Print the findings; ``exit_code`` is 1 where no code would run."""
         policy = Sandbox(parent=self).policy()
         report = probe_now(policy)
-        problem = kernelspec_problem(self.config)
+        pool = SessionPool(parent=self)  # also: refuses what the server would refuse
+        problem = kernelspec_problem(self.config, pool.kernel_name)
         self.exit_code = 0 if report.sufficient and not problem else 1
         if self.as_json:
             found = report.to_dict() | {"kernelspec_problem": problem, "limits": limits(policy)}
             print(json.dumps(found, indent=2))
         else:
-            print(text(report, policy, problem))
+            print(text(report, policy, problem, pool.kernel_name))
 
     exit_code = 0
 
 
-def kernelspec_problem(config: Config) -> str:
+def kernelspec_problem(config: Config, name: str = KERNELSPEC) -> str:
     """What is wrong with the kernelspec; empty if nothing is."""
     try:
-        spec = KernelSpecManager(config=config).get_kernel_spec(KERNELSPEC)
+        spec = KernelSpecManager(config=config).get_kernel_spec(name)
     except NoSuchKernel:
-        return f"there is no kernelspec {KERNELSPEC}: reinstall jupyter-ci-ext in this environment"
+        todo = "reinstall jupyter-ci-ext in this environment"
+        if name != KERNELSPEC:
+            todo = f"c.SessionPool.kernel_name names it; leave that out to use {KERNELSPEC}"
+        return f"there is no kernelspec {name}: {todo}"
     named = spec.metadata.get("kernel_provisioner", {}).get("provisioner_name")
     if named != PROVISIONER:
-        return f"{spec.resource_dir} does not name the provisioner {PROVISIONER}: its kernels would not be isolated"
+        return (
+            f"{spec.resource_dir} does not name the provisioner {PROVISIONER}: its kernels would not be "
+            f"isolated (c.SessionPool.kernel_name is {name})"
+        )
     return ""
 
 
@@ -75,9 +83,11 @@ def limits(policy: Policy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in names.split()}
 
 
-def text(report: HostReport, policy: Policy, problem: str) -> str:
+def text(report: HostReport, policy: Policy, problem: str, name: str = KERNELSPEC) -> str:
     """The findings for people."""
-    verdict = "code can run" if report.sufficient else "NO CODE RUNS"
+    verdict = "code can run" if report.sufficient and not problem else "NO CODE RUNS"
+    if report.sufficient and problem:
+        verdict += ", see kernelspec"
     rows = [
         ("host", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("isolation", f"level {report.level} ({_LEVELS[report.level]})"),
@@ -99,7 +109,7 @@ def text(report: HostReport, policy: Policy, problem: str) -> str:
         ]
     except SandboxUnavailable:
         pass  # said above, as a reason
-    rows.append(("kernelspec", problem or "ok"))
+    rows.append(("kernelspec", problem or f"{name}: ok"))
     rows.append(
         (
             "limits",
