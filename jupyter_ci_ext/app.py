@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from traitlets import Bool, Float, Integer, TraitError, Unicode, default
 from . import to_thread
 from .api.lazy import LazyRouter
 from .api.routing import address_pattern
+from .api.telemetry import Telemetry
 from .errors import CodeInterpreterError
 from .kernels.config import SessionPool
 from .llm.config import ModelProvider
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from .engine.limits import RunLimits
     from .engine.supervisor import Supervisor
     from .events import EventBus
+    from .kernels.pool import Sessions
     from .wire.extension import Limits
 
 # Imported together at the first request, on a thread, so that the server goes on serving.
@@ -56,6 +59,9 @@ _STOP_SECONDS = 15.0
 
 # JupyterHub's culler looks at the last activity; it is told anew this often while a run is live.
 _REPORT_SECONDS = 20.0
+
+# Parameters of addresses that have words of the user's; the access log leaves their values out.
+_SECRET = ("search", "name")
 
 
 class CodeInterpreterApp(ExtensionApp):
@@ -82,6 +88,16 @@ class CodeInterpreterApp(ExtensionApp):
         20,
         help="Pieces of code one run may execute; after that the model is asked to answer with what "
         "it has. 0: none.",
+        min=0,
+    ).tag(config=True)
+
+    retention_days = Float(
+        0.0,
+        allow_none=True,
+        help="Days after which threads and containers that nobody has touched are deleted, with the "
+        "files that only their runs made, and event logs of runs that are over; once a day while "
+        "the server runs, or by `jupyter ci gc`. Assistants and files that clients sent stay. 0 or "
+        "None: everything is kept.",
         min=0,
     ).tag(config=True)
 
@@ -123,6 +139,7 @@ class CodeInterpreterApp(ExtensionApp):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._closing = AsyncExitStack()
+        self._leaving = ExitStack()
 
     @default("data_dir")
     def _default_data_dir(self) -> str:
@@ -148,6 +165,19 @@ class CodeInterpreterApp(ExtensionApp):
 
     # ---- called by Jupyter Server ------------------------------------------------------------
 
+    def initialize_settings(self) -> None:
+        """Make the events known, and keep what people search for out of the access log."""
+        assert self.serverapp is not None
+        self._telemetry = Telemetry(self.serverapp.event_logger, self.log)
+        self._telemetry.register()
+        # The rooms' own loggers speak where the server's does, at its level.
+        rooms = logging.getLogger(__package__)
+        before, rooms.parent = rooms.parent, self.log
+        self._leaving.callback(setattr, rooms, "parent", before)
+        secret = self.settings.get("extra_log_scrub_param_keys") or ()
+        more = [key for key in _SECRET if key not in secret]
+        self.settings["extra_log_scrub_param_keys"] = [*secret, *more]
+
     def initialize_handlers(self) -> None:
         """Register the one route of the API, which comes to life at its first request."""
         self._router = LazyRouter(self._bring_up, self._unavailable)
@@ -164,6 +194,7 @@ class CodeInterpreterApp(ExtensionApp):
         if self._router is not None:
             await self._router.close()
         await self._closing.aclose()
+        self._leaving.close()
 
     # ---- at the first request ----------------------------------------------------------------
 
@@ -185,10 +216,11 @@ class CodeInterpreterApp(ExtensionApp):
         from .api.workspace import Workspace
         from .engine.supervisor import Supervisor
         from .events import EventBus
+        from .kernels.leftovers import Workspaces
         from .kernels.pool import Sessions
         from .llm.provider import Models
-        from .metrics import SESSIONS
         from .services.bundle import Services
+        from .services.retention import Housekeeping, Retention
         from .store.database import Store
 
         assert self.serverapp is not None
@@ -200,18 +232,32 @@ class CodeInterpreterApp(ExtensionApp):
         closing.push_async_callback(self._limited, "models", models.close)
         workspaces, kernel_manager = data_dir / "workspaces", self.serverapp.kernel_manager
         root = Path(self.serverapp.root_dir) if sandbox.workspace_folders else None
-        sessions = Sessions(pool, sandbox, kernel_manager, workspaces, self.log, root=root)
+        tell = self._telemetry
+        sessions = Sessions(
+            pool, sandbox, kernel_manager, workspaces, self.log, root=root, tell=tell
+        )
         closing.push_async_callback(self._limited, "sessions", sessions.stop)
         await sessions.start()
-        SESSIONS.set_function(lambda: len(sessions.list()))
+        closing.callback(_show_gauges(sessions, data_dir))
         bus, limits = EventBus(), self._run_limits(sandbox)
         supervisor = Supervisor(
-            store=store, bus=bus, models=models, sessions=sessions, limits=limits
+            store=store,
+            bus=bus,
+            models=models,
+            sessions=sessions,
+            limits=limits,
+            log=self.log,
+            tell=tell,
         )
         closing.push_async_callback(self._limited, "runs", supervisor.stop)
         await supervisor.start()
         reporting = asyncio.create_task(self._report(bus))
         closing.push_async_callback(_cancelled, reporting)
+        if self.retention_days:
+            retention = Retention(store, Workspaces(workspaces), self.retention_days)
+            stamp = data_dir / "last-cleared"
+            keeper = Housekeeping(retention, stamp, self.log, lambda: supervisor.busy)
+            closing.push_async_callback(_cancelled, asyncio.create_task(keeper.keep()))
         services = Services.over(store, supervisor, models, sessions, limits)
         self._supervisor = supervisor
         return Rooms(
@@ -308,6 +354,28 @@ class CodeInterpreterApp(ExtensionApp):
 def _import_rooms() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
+
+
+def _show_gauges(sessions: Sessions, data_dir: Path) -> Callable[[], None]:
+    """Let Prometheus see sessions and disk, asked for when it looks; returns what ends that."""
+    from .metrics import SESSION_MEMORY, SESSIONS, STORED
+    from .store.usage import DiskUsage
+
+    disk = DiskUsage(data_dir)
+
+    def show(
+        count: Callable[[], float], memory: Callable[[], float], stored: Callable[[str], float]
+    ) -> None:
+        SESSIONS.set_function(count)
+        SESSION_MEMORY.set_function(memory)
+        for kind in ("blobs", "database"):
+            STORED.labels(kind).set_function(partial(stored, kind))
+
+    def memory() -> float:
+        return float(sum(live.usage.get("memory_bytes", 0) for live in sessions.list()))
+
+    show(lambda: len(sessions.list()), memory, disk.bytes)
+    return lambda: show(float, float, lambda _: 0.0)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

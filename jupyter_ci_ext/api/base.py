@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import time
 from types import TracebackType
@@ -22,6 +21,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from ..errors import CodeInterpreterError, InvalidRequest, PayloadTooLarge
 from ..ids import new_id
+from ..quiet import kind, trace
 from . import dialect
 from .dialect import Dialect
 from .errors import InvalidURL, Unauthenticated, WrongMethod, error_reply
@@ -178,9 +178,12 @@ class BaseHandler(APIHandler):
             self.set_header("x-ms-client-request-id", echo[:128])
 
     def write_json(self, body: Any) -> None:
-        """Answer with *body*, indented as the API's own servers do."""
+        """Answer with *body*, an object or what JSON is made of, indented as the API's servers do."""
+        # not the json module, which is slow where it indents; imported by whatever made the body
+        from pydantic_core import to_json
+
         self.stamp()
-        self.finish(json.dumps(body, indent=2, ensure_ascii=False))
+        self.finish(to_json(body, indent=2))
 
     def hang_up(self) -> None:
         """Close the connection of a client that is gone, or takes nothing more."""
@@ -210,11 +213,11 @@ class BaseHandler(APIHandler):
     ) -> None:
         """Log crashes with the request's id; errors raised on purpose are in the access log."""
         if isinstance(value, CodeInterpreterError):
-            self.log.debug("%s: %s", self.request_id, value)
-        elif isinstance(value, HTTPError):
+            self.log.debug("%s: refused: %s", self.request_id, kind(value))
+        elif isinstance(value, HTTPError) or value is None:
             super().log_exception(typ, value, tb)
         else:
-            self.log.error("%s %s", self.request_id, self.request.path, exc_info=value)
+            self.log.error("%s %s: %s", self.request_id, self.request.path, trace(value))
 
     def _verbs(self) -> list[str]:
         stock = RequestHandler._unimplemented_method

@@ -13,7 +13,7 @@ from ..wire.run_params import RunQuery
 from ..wire.v1_params import parse_v1
 from ..wire.validation import parse, read_json
 from .base import BaseHandler
-from .rendering import EventRenderer, translate
+from .rendering import OPENAI_V2, EventRenderer, translate
 from .rooms import Rooms
 from .sse import EventStream, record
 
@@ -53,7 +53,8 @@ class ResourceHandler(BaseHandler):
 
     def reply(self, value: BaseModel) -> None:
         """Answer with an object, a page or a deletion."""
-        self.write_json(translate(value.model_dump(mode="json"), self.dialect))
+        plain = self.dialect == OPENAI_V2
+        self.write_json(value if plain else translate(value.model_dump(mode="json"), self.dialect))
 
     def reply_run(self, run: Run) -> None:
         """Answer with a run; pollers are told when to come back while it is not over."""

@@ -22,6 +22,7 @@ from tornado.iostream import StreamClosedError
 
 from ..errors import CodeInterpreterError
 from ..events import Event
+from ..quiet import trace
 from .base import BaseHandler
 from .errors import error_reply
 
@@ -101,7 +102,9 @@ class EventStream:
         except CodeInterpreterError as error:
             await self._error(error)
         except Exception as error:
-            self._handler.log.exception("%s: stream broke off", self._handler.request_id)
+            self._handler.log.error(
+                "%s: stream broke off: %s", self._handler.request_id, trace(error)
+            )
             await self._error(error)
         else:
             await self._write(record("done", "[DONE]"))

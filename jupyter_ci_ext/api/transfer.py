@@ -20,6 +20,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import stream_request_body
 
 from ..errors import CodeInterpreterError, InvalidRequest, PayloadTooLarge
+from ..quiet import kind
 from .multipart import Form, FormReader
 from .ranges import Span, Unsatisfiable, parse_range
 from .resource import ResourceHandler
@@ -181,7 +182,7 @@ class DownloadHandler(ResourceHandler):
                     await self.flush()
         except (StreamClosedError, TimeoutError, CodeInterpreterError) as error:
             # Too late for an error's answer: what is sent is cut short, which the client notices.
-            self.log.info("%s: download broke off: %s", self.request_id, error)
+            self.log.info("%s: download broke off: %s", self.request_id, kind(error))
             self.hang_up()
         else:
             self.finish(set_content_type="application/octet-stream")

@@ -1,4 +1,4 @@
-"""The command line: ``jupyter ci demo`` and ``jupyter ci doctor``."""
+"""The command line: ``jupyter ci demo``, ``jupyter ci doctor`` and ``jupyter ci gc``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 # Each is a module of this folder with ``main(arguments) -> exit code``; loaded when it is called.
 COMMANDS = {
     "demo": "ask the demo model about a table, through a real server, and save what comes of it",
-    "doctor": "say what isolation this host gives to the code a model writes, and why not more",
+    "doctor": "check model, sandbox, kernels, disk and database, and say what to fix",
+    "gc": "delete what is older than the retention time, and what nothing refers to",
 }
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -28,14 +29,15 @@ class OwnServer:
     """A context manager around ``jupyter server``; ``url`` and ``token`` are known inside it.
 
     Configuration, data and files are in a temporary folder: a user's own are neither read nor
-    touched. The server is a process of its own session, so that an interrupt meant for us does not
+    touched, unless *environment* says where they are. The server is a process of its own session, so that an interrupt meant for us does not
     reach it before we have said goodbye.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self.url = ""
         self.token = secrets.token_hex(24)
         self._folder = tempfile.TemporaryDirectory(prefix="jupyter-ci-", ignore_cleanup_errors=True)
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -79,6 +81,7 @@ class OwnServer:
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            **self._environment,
         }
         with (folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -20,6 +20,7 @@ from jupyter_ci_ext.engine.interpreter import Interpreter, SessionSource
 from jupyter_ci_ext.engine.journal import Journal
 from jupyter_ci_ext.engine.ledger import Ledger
 from jupyter_ci_ext.engine.limits import RunLimits
+from jupyter_ci_ext.engine.report import finished
 from jupyter_ci_ext.engine.run import RunWriter
 from jupyter_ci_ext.engine.shelf import Shelf
 from jupyter_ci_ext.engine.state import allowed, is_over
@@ -34,7 +35,10 @@ from jupyter_ci_ext.errors import (
     StoreError,
 )
 from jupyter_ci_ext.events import RunLog
+from jupyter_ci_ext.lifecycle import RunFinished
 from jupyter_ci_ext.llm.base import LLM
+from jupyter_ci_ext.metrics import QUEUE
+from jupyter_ci_ext.quiet import trace
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.common import LastError
 from jupyter_ci_ext.wire.message import IncompleteReason
@@ -87,11 +91,19 @@ class LiveRun:
         self._stop = Stop()
         self._turn = asyncio.Lock()
         self._submitted = asyncio.Event()
+        self._queued_at = time.monotonic()
+        age = 0.0 if steps is None else time.time() - run.created_at
+        self._began = self._queued_at - age
 
     @property
     def run(self) -> Run:
         """The run as it is stored."""
         return self._writer.run
+
+    def finished(self) -> RunFinished:
+        """What is told of its end; one that is not over was deleted meanwhile."""
+        status = "" if is_over(self.run) else "deleted"
+        return finished(self.run, self._writer.steps, time.monotonic() - self._began, status)
 
     async def announce(self) -> None:
         """Tell that the run is queued; raises `StoreError`."""
@@ -127,6 +139,7 @@ class LiveRun:
                     f"Expected tool outputs for call_ids {calls}, got {list(outputs)}"
                 )
             await self._writer.submit(outputs)
+            self._queued_at = time.monotonic()
             self._submitted.set()
             return self.run
 
@@ -156,7 +169,7 @@ class LiveRun:
                 if self._stop.reason == "shutdown":
                     return
         except NotFound:
-            self._logger.info("Run %s is given up: its thread was deleted", self.run.id)
+            self._logger.info("Run %s of %s is given up: deleted", self.run.id, self.run.thread_id)
         finally:
             if expiry is not None:
                 expiry.cancel()
@@ -168,7 +181,7 @@ class LiveRun:
         try:
             await self._fail(LastError(code="server_error", message=CRASHED))
         except NotFound:
-            self._logger.info("Run %s is given up: its thread was deleted", self.run.id)
+            self._logger.info("Run %s of %s is given up: deleted", self.run.id, self.run.thread_id)
 
     async def _stretch(self, *, resumed: bool) -> None:
         """Work until the run is over, or waits for outputs of functions."""
@@ -176,6 +189,7 @@ class LiveRun:
         try:
             async with self._turn:
                 if not self._stop.asked and self.run.status == "queued":
+                    QUEUE.observe(time.monotonic() - self._queued_at)
                     await self._writer.move("start")
             if self._stop.asked:
                 await self._conclude(Ended("stopped"), None)
@@ -221,8 +235,9 @@ class LiveRun:
             await self._fail(LastError(code=CODES[error.kind], message=error.message))
         except CodeInterpreterError as error:
             await self._fail(LastError(code="server_error", message=error.message))
-        except Exception:
-            self._logger.exception("Run %s failed", self.run.id)
+        except Exception as error:
+            run = self.run
+            self._logger.error("Run %s of %s failed: %s", run.id, run.thread_id, trace(error))
             await self._fail(LastError(code="server_error", message=CRASHED))
         finally:
             if interpreter is not None:

@@ -34,8 +34,8 @@ _STEPS = 100
 async def recover(store: Store, run_id: str, owner: str, now: int) -> Run | None:
     """End the run, which *owner* has left behind, as it deserves; *now* in Unix seconds.
 
-    A run that waits for outputs of functions is not ended: this server takes it over, and it is
-    returned. None is returned for all others, also when another server was faster.
+    A run that waits for outputs of functions is not ended: this server takes it over. Returns the
+    run as it is then, None when another server was faster.
     """
     async with store.transaction() as tx:
         run = await tx.runs.get(run_id)
@@ -44,11 +44,10 @@ async def recover(store: Store, run_id: str, owner: str, now: int) -> Run | None
         if run.status == "requires_action":
             await tx.runs.take_over(run_id)
             return run
-        await _end(tx, run, now)
-    return None
+        return await _end(tx, run, now)
 
 
-async def _end(tx: Transaction, run: Run, now: int) -> None:
+async def _end(tx: Transaction, run: Run, now: int) -> Run:
     steps = (await tx.steps.page(_STEPS, "asc", run_id=run.id)).data
     usage = Usage()
     for step in steps:
@@ -76,6 +75,7 @@ async def _end(tx: Transaction, run: Run, now: int) -> None:
     await tx.runs.update(ended)
     first = await tx.events.last_seq(run.id) + 1
     await tx.events.append(run.id, [(first + n, *event) for n, event in enumerate(events)])
+    return ended
 
 
 async def _message(tx: Transaction, step: RunStep) -> Message | None:

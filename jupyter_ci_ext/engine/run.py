@@ -75,6 +75,11 @@ class RunWriter:
         """The run as it is stored."""
         return self._ledger.run
 
+    @property
+    def steps(self) -> list[RunStep]:
+        """The steps it has had, in their order."""
+        return list(self._ledger.steps.values())
+
     # ---- the run itself ----------------------------------------------------------------------
 
     async def announce(self) -> None:

@@ -16,10 +16,13 @@ from jupyter_ci_ext.engine.ledger import unix_now
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.live import LiveRun, ModelSource
 from jupyter_ci_ext.engine.recovery import recover
+from jupyter_ci_ext.engine.report import created, finished
 from jupyter_ci_ext.engine.state import is_over
 from jupyter_ci_ext.errors import InvalidRequest, NotFound
 from jupyter_ci_ext.events import Event, EventBus, RunLog
+from jupyter_ci_ext.lifecycle import RunFinished, Tell, unheard
 from jupyter_ci_ext.metrics import RUNS
+from jupyter_ci_ext.quiet import trace
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.run_step import RunStep
@@ -39,6 +42,7 @@ class Supervisor:
         sessions: SessionSource,
         limits: RunLimits,
         log: logging.Logger | None = None,
+        tell: Tell = unheard,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -46,6 +50,7 @@ class Supervisor:
         self._sessions = sessions
         self._limits = limits
         self._logger = log or logging.getLogger(__name__)
+        self._tell = tell
         self._live: dict[str, tuple[LiveRun, asyncio.Task[None]]] = {}
         self._started = False
         self._stopping = False
@@ -85,6 +90,7 @@ class Supervisor:
         if self._stopping:
             raise InvalidRequest("The server is stopping; start the run again in a moment.")
         live = self._new(run, self._bus.open(run.id))
+        self._tell(created(run))
         try:
             await live.announce()
         except BaseException:
@@ -125,10 +131,17 @@ class Supervisor:
     async def _clear_up(self) -> None:
         for owner in await self._store.dead_instances():
             for run in await self._store.runs.unfinished(owner):
-                waiting = await recover(self._store, run.id, owner, unix_now())
-                if waiting is not None:
-                    await self._resume(waiting)
+                found = await recover(self._store, run.id, owner, unix_now())
+                if found is not None and is_over(found):
+                    await self._recovered(found)
+                elif found is not None:
+                    await self._resume(found)
             await self._store.forget_instance(owner)
+
+    async def _recovered(self, run: Run) -> None:
+        """Tell of the end of a run that a dead server left behind."""
+        steps = (await self._store.steps.page(100, "asc", run_id=run.id)).data
+        self._over(finished(run, steps, unix_now() - run.created_at))
 
     async def _resume(self, run: Run) -> None:
         """Wait again for outputs of functions, with all events the run has had."""
@@ -157,10 +170,16 @@ class Supervisor:
     def _ended(self, live: LiveRun, task: asyncio.Task[None]) -> None:
         self._live.pop(live.run.id, None)
         self._bus.drop(live.run.id)
-        if is_over(live.run):
-            RUNS.labels(live.run.status).inc()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._logger.error("Run %s broke down", live.run.id, exc_info=error)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            run = live.run
+            self._logger.error("Run %s of %s broke down: %s", run.id, run.thread_id, trace(error))
+        elif is_over(live.run) or not (self._stopping or task.cancelled()):
+            self._over(live.finished())
+
+    def _over(self, end: RunFinished) -> None:
+        RUNS.labels(end.status).inc()
+        self._tell(end)
 
     async def _find(self, thread_id: str, run_id: str, refused: str) -> LiveRun:
         """The live run; raises `InvalidRequest` with *refused* when it is over."""

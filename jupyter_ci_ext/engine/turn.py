@@ -12,6 +12,7 @@ still asks for code then gets no further: the loop says in its place what is kno
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -50,11 +51,14 @@ from jupyter_ci_ext.llm.base import (
     CodeCall,
     CodeDelta,
     CodeStarted,
+    Finished,
     FunctionCall,
     PromptMessage,
     TextDelta,
     Turn,
+    Usage,
 )
+from jupyter_ci_ext.metrics import FIRST_TOKEN
 
 RunCode = Callable[[CodeCall], AsyncGenerator[CodeOutput | CodeResult, None]]
 """Runs one piece of code; the last value is its `CodeResult`. Raises `SandboxUnavailable`."""
@@ -192,9 +196,14 @@ class _Loop:
     async def _ask(self, request: Turn, reply: Reply) -> AsyncGenerator[Value, None]:
         """One request. A prompt that the server finds too large is tried again, smaller."""
         for attempt in range(_SHRINK + 1):
+            asked = time.monotonic()
+            waiting = True
             try:
                 async with aclosing(attend(self._llm.stream(request), self._stop)) as deltas:
                     async for delta in deltas:
+                        if waiting and not isinstance(delta, Usage | Finished):
+                            FIRST_TOKEN.observe(time.monotonic() - asked)
+                            waiting = False
                         for value in reply.take(delta):
                             yield value
                 return

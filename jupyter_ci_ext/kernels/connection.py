@@ -23,6 +23,7 @@ from jupyter_client.session import Session as MessageSession
 
 from jupyter_ci_ext.errors import SessionLost
 from jupyter_ci_ext.kernels.outputs import ClearOutput, Output, StreamText, from_message
+from jupyter_ci_ext.quiet import kind
 
 Channel = Literal["shell", "iopub", "control"]
 Message = dict[str, Any]
@@ -130,7 +131,7 @@ class ZmqTransport(Transport):
         try:
             message = self._session.deserialize(self._session.feed_identities(parts)[1])
         except Exception as error:  # the kernel is not trusted: any bytes may come
-            self._log.debug("Unreadable %s message: %s", channel, error)
+            self._log.debug("Unreadable %s message: %s", channel, kind(error))
             return
         self._deliver(channel, message)
 

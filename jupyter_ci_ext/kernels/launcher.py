@@ -18,6 +18,7 @@ from jupyter_core.utils import ensure_async
 
 from jupyter_ci_ext.errors import CodeInterpreterError, SandboxUnavailable, SessionLost
 from jupyter_ci_ext.kernels.connection import WATCH, Connection, ZmqTransport
+from jupyter_ci_ext.quiet import kind
 from jupyter_ci_ext.sandbox.policy import Launch
 
 PROVISIONER = "code-interpreter-sandbox"
@@ -68,7 +69,7 @@ class Kernel:
         try:
             await ensure_async(self._manager.interrupt_kernel(self.id))
         except Exception as error:
-            self._log.debug("Kernel %s was not interrupted: %s", self.id, error)
+            self._log.debug("Kernel %s was not interrupted: %s", self.id, kind(error))
 
     async def restart(self) -> None:
         """A new process under the same id, so that whoever is attached stays attached."""
@@ -117,7 +118,7 @@ class Kernel:
                 stopping = ensure_async(self._manager.shutdown_kernel(self.id, now=True))
                 await asyncio.wait_for(stopping, STOP_SECONDS)
             except Exception as error:
-                self._log.warning("Kernel %s did not end properly: %s", self.id, error)
+                self._log.warning("Kernel %s did not end properly: %s", self.id, kind(error))
                 if self.listed:
                     self._manager.remove_kernel(self.id)
         if hasattr(provisioner, "close_transport"):

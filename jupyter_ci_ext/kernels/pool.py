@@ -27,6 +27,8 @@ from jupyter_ci_ext.kernels.session import Lifetime, Session, SessionInfo
 from jupyter_ci_ext.kernels.slots import Slot, Slots
 from jupyter_ci_ext.kernels.spares import Spares
 from jupyter_ci_ext.kernels.workspace import StagedFile, Workspace
+from jupyter_ci_ext.lifecycle import EndReason, Tell, unheard
+from jupyter_ci_ext.metrics import SESSION_WAIT
 from jupyter_ci_ext.sandbox.config import Sandbox
 from jupyter_ci_ext.sandbox.policy import Launch
 
@@ -74,6 +76,7 @@ class Sessions:
         *,
         launcher: Launcher | None = None,
         root: Path | None = None,
+        tell: Tell = unheard,
     ) -> None:
         self._config = config
         self._policy = sandbox.policy()
@@ -99,6 +102,7 @@ class Sessions:
         self._queue: deque[tuple[str, asyncio.Event]] = deque()
         self._last_use = time.time()
         self._log = log
+        self._tell = tell
 
     # ---- life ----------------------------------------------------------------------------------
 
@@ -116,7 +120,7 @@ class Sessions:
         async with anyio.create_task_group() as group:
             group.start_soon(self._spares.drain)
             for entry in list(self._entries.values()):
-                group.start_soon(self._end, entry)
+                group.start_soon(self._end, entry, "shutdown")
 
     # ---- use -----------------------------------------------------------------------------------
 
@@ -134,13 +138,16 @@ class Sessions:
         use. Raises `SandboxUnavailable` or `SessionLost`. What still runs when the block is left
         is interrupted.
         """
+        wanted = time.monotonic()
         async with self._turn(key) as entry:
             if folder != entry.folder and entry.session is not None:
-                await self._end(entry)
+                await self._end(entry, "replaced")
             if entry.session is None:
                 entry.folder = folder
                 entry.limits = self.limits if limits is None else limits.within(self.limits)
-            yield await self._prepare(entry)
+            session = await self._prepare(entry)
+            SESSION_WAIT.observe(time.monotonic() - wanted)
+            yield session
 
     def get(self, key: str) -> SessionInfo | None:
         """The session of *key* as it stands, None if there is none; changes nothing."""
@@ -171,25 +178,25 @@ class Sessions:
         if entry is not None and entry.session is not None:
             await entry.session.restart()
 
-    async def close(self, key: str) -> None:
+    async def close(self, key: str, reason: EndReason = "closed") -> None:
         """End the kernel of *key*, if there is one, and what it runs; its files stay."""
         entry = self._entries.get(key)
         if entry is None:
             return
         if not entry.lock.locked():
-            await self._end_idle(entry)
+            await self._end_idle(entry, reason)
         elif entry.session is not None:
             # Somebody uses it: they see it lost, and may go on with a fresh kernel.
-            await entry.session.close()
+            await entry.session.close(reason)
 
     async def forget(self, key: str) -> None:
         """End the session of *key* and delete its files; waits for who uses it to be done."""
-        await self.close(key)
+        await self.close(key, "deleted")
         entry = self._entries.setdefault(key, _Entry(key))
         entry.users += 1
         try:
             async with entry.lock:
-                await self._end(entry)
+                await self._end(entry, "deleted")
                 await to_thread.run_sync(self._slots.forget, key)
         finally:
             entry.users -= 1
@@ -257,8 +264,11 @@ class Sessions:
         if not self._jobs.running:
             raise SessionLost(STOPPED)
         session = entry.session
-        if session is not None and (session.expires_at <= time.time() or not await session.alive()):
-            await self._end(entry)
+        if session is not None:
+            if session.expires_at <= time.time():
+                await self._end(entry, "expired")
+            elif not await session.alive():
+                await self._end(entry, "lost")
         if not entry.admitted:
             await self._admit(entry)
         session = entry.session
@@ -286,7 +296,7 @@ class Sessions:
                         break
                     idle = [other for other in alive if not other.lock.locked()]
                     if idle:
-                        await self._end_idle(min(idle, key=_last_used))
+                        await self._end_idle(min(idle, key=_last_used), "evicted")
                         continue
                 await turn[1].wait()
                 if not self._jobs.running:
@@ -319,7 +329,7 @@ class Sessions:
                 if spare is not None:
                     # Its slot may hold files of the thread by now: it is swept when it does not.
                     await spare.end()
-                await self._end(entry)
+                await self._end(entry, "failed")
             raise
 
     async def _launch(self, slot: Slot, memory: int | None = None, folder: str = "") -> Kernel:
@@ -363,6 +373,7 @@ class Sessions:
             folder=place(self._root, folder) if self._root and folder else None,
             start_timeout=self._config.start_timeout,
             display_limit=self._config.max_display_bytes,
+            tell=self._tell,
         )
         return entry.session
 
@@ -390,22 +401,22 @@ class Sessions:
         self._call_next()
         self._drop(entry)
 
-    async def _end_idle(self, entry: _Entry) -> None:
+    async def _end_idle(self, entry: _Entry, reason: EndReason) -> None:
         """End a session nobody uses; who comes for it meanwhile waits for that, no longer."""
         entry.users += 1
         try:
             async with entry.lock:
-                await self._end(entry)
+                await self._end(entry, reason)
         finally:
             entry.users -= 1
             self._drop(entry)
 
-    async def _end(self, entry: _Entry) -> None:
+    async def _end(self, entry: _Entry, reason: EndReason) -> None:
         session, entry.session = entry.session, None
         slot, entry.slot = entry.slot, None
         with anyio.CancelScope(shield=True):
             if session is not None:
-                await session.close()
+                await session.close(reason)
         if slot is not None:
             slot.release()
         entry.admitted = False
@@ -432,7 +443,7 @@ class Sessions:
         """When to look again; infinite for not before something changes."""
         for entry in list(self._entries.values()):
             if _expires(entry) <= now:
-                await self._end_idle(entry)
+                await self._end_idle(entry, "expired")
         deadline = min(map(_expires, self._entries.values()), default=math.inf)
         if self._spares.ready and not self._entries and self._config.idle_timeout:
             unused = self._last_use + self._config.idle_timeout

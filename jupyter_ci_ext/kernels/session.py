@@ -25,7 +25,9 @@ from jupyter_ci_ext.kernels.jobs import Jobs
 from jupyter_ci_ext.kernels.launcher import Kernel
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output
 from jupyter_ci_ext.kernels.workspace import Collected, StagedFile, Workspace
-from jupyter_ci_ext.metrics import EXECUTIONS
+from jupyter_ci_ext.lifecycle import EndReason, SessionEnded, SessionStarted, Tell, unheard
+from jupyter_ci_ext.metrics import EXECUTIONS, STARTS
+from jupyter_ci_ext.quiet import trace
 from jupyter_ci_ext.sandbox.policy import Policy
 
 State = Literal["starting", "idle", "busy", "lost"]
@@ -101,6 +103,7 @@ class Session:
         folder: Path | None = None,
         start_timeout: float,
         display_limit: int,
+        tell: Tell = unheard,
     ) -> None:
         self.key = key
         self.workspace = workspace
@@ -118,6 +121,8 @@ class Session:
         self._connection: Connection | None = None
         self._execution: _Execution | None = None
         self._opening: asyncio.Future[None] | None = None
+        self._tell = tell
+        self._told: SessionStarted | None = None
         self._id = new_id("container")
         self._created = self._active = time.time()
         self._log = logging.getLogger(__name__)
@@ -243,7 +248,8 @@ class Session:
     def take(self, kernel: Kernel, connection: Connection) -> None:
         """Make a kernel that is started and connected, and has run nothing, the session's own."""
         self._kernel, self._connection = kernel, connection
-        self._begin()
+        STARTS.labels("hit").inc()
+        self._begin(warm=True)
 
     async def ensure(self) -> None:
         """Have a kernel that answers: the one there is, or a new one.
@@ -263,8 +269,9 @@ class Session:
         self._opening = self._jobs.spawn(self._restart)
         await asyncio.shield(self._opening)
 
-    async def close(self) -> None:
+    async def close(self, reason: EndReason = "closed") -> None:
         """End the kernel, and with it what it runs; files stay. May be called twice."""
+        self._over(reason)
         self._disconnect()
         kernel, self._kernel = self._kernel, None
         if kernel is not None:
@@ -283,8 +290,9 @@ class Session:
         self._disconnect()
         # One that was restarted by somebody attached to it is used again; a dead one is removed.
         if not await self.alive() or self._kernel is None:
-            await self.close()
+            await self.close("lost")
             self._kernel = await self._start()
+            STARTS.labels("miss").inc()
         connection = self._kernel.connect()
         try:
             await connection.wait_ready(self._start_timeout)
@@ -292,25 +300,47 @@ class Session:
             await self.workspace.adopted()
         except BaseException:
             connection.close()
-            await self.close()
+            await self.close("failed")
             raise
         self._connection = connection
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, *, warm: bool = False) -> None:
+        self._over("restarted")  # by somebody attached to its kernel
         self.fresh, self._used = True, False
         self._id = new_id("container")
         self._created = self._active = time.time()
+        if self._kernel is not None:
+            level = int(self._kernel.isolation.get("level", 0))
+            self._told = SessionStarted(self._id, self.key, self._kernel.id, level, warm)
+            self._tell(self._told)
+
+    def _over(self, reason: EndReason) -> None:
+        """Tell that the session is over, once for every beginning that was told of."""
+        began, self._told = self._told, None
+        if began is None:
+            return
+        self._tell(
+            SessionEnded(
+                began.session_id,
+                began.thread_id,
+                began.kernel_id,
+                began.isolation_level,
+                reason,
+                round(max(0.0, time.time() - self._created), 3),
+            )
+        )
 
     async def _restart(self) -> None:
         if not await self.alive() or self._kernel is None:
             await self._leave()  # the next use starts a new one
             return
+        self._over("restarted")
         self._disconnect()
         try:
             await self._kernel.restart()
         except Exception as error:
-            await self.close()
+            await self.close("failed")
             raise SessionLost(f"The kernel could not be restarted: {error}") from error
         await self._open()
 
@@ -318,7 +348,7 @@ class Session:
         """Let go of a kernel that was lost; one that is being restarted by others is not ended."""
         self._disconnect()
         if not await self.alive():
-            await self.close()
+            await self.close("lost")
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -333,9 +363,9 @@ class Session:
         except CodeInterpreterError as error:
             await self._leave()
             end = ExecutionEnd("lost", f"{error.message} {LOST}", kept=False)
-        except Exception:
-            self._log.exception("Running code in session %s failed", self.key)
-            await self.close()
+        except Exception as error:
+            self._log.error("Running code in session %s failed: %s", self.key, trace(error))
+            await self.close("failed")
             end = ExecutionEnd("lost", f"The session failed. {LOST}", kept=False)
         finally:
             self._active = time.time()
@@ -354,13 +384,13 @@ class Session:
             now = time.monotonic()
             if now >= execution.deadline:
                 if execution.cause is not None:
-                    await self.close()
+                    await self.close("timeout")
                     return self._ended(execution.cause, kept=False)
                 await self._interrupt(execution, "timeout")
             elif now >= execution.interrupt_at:
                 await self._interrupt(execution, execution.cause or "interrupted")
         if _leaves(request.reply):
-            await self.close()
+            await self.close("exited")
             return ExecutionEnd("lost", f"{LEFT} {LOST}", kept=False)
         # what the code has written is counted before its end is told
         reason = await self._kernel.check() if self._kernel is not None else None

@@ -21,6 +21,7 @@ import errno
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import re
 import stat
@@ -31,6 +32,7 @@ from pathlib import Path
 
 from jupyter_ci_ext.errors import SandboxUnavailable
 from jupyter_ci_ext.kernels import record
+from jupyter_ci_ext.quiet import kind
 
 INCOMING_SECONDS = 86_400
 """Age at which a copy that nobody took is removed; copies are taken as soon as they are made."""
@@ -74,13 +76,32 @@ class Slots:
             with suppress(OSError):
                 if copy.stat().st_mtime < time.time() - INCOMING_SECONDS:
                     copy.unlink()
+        for path in self.unclaimed():
+            self.sweep(path)
+
+    def unclaimed(self, before: float = math.inf) -> list[Path]:
+        """Slots of no thread that were made before that time; a spare's is held by its process."""
         wanted = {self._target(link) for link in self._root.iterdir() if link.is_symlink()}
         wanted |= {self._merged(path) for path in list(wanted) if path is not None}
-        for path in self._slots.iterdir():
-            if path in wanted:
-                continue
-            with suppress(SandboxUnavailable, OSError):
-                self.discard(self._hold(path))
+        return [
+            path
+            for path in self._slots.iterdir()
+            if path not in wanted and path.stat().st_mtime < before
+        ]
+
+    def sweep(self, path: Path) -> bool:
+        """Delete the slot at *path* unless a process holds it; whether it is gone."""
+        with suppress(SandboxUnavailable, OSError):
+            self.discard(self._hold(path))
+        return not path.exists()
+
+    def is_held(self, slot: Slot) -> bool:
+        """Whether a process, be it this one, uses the slot."""
+        try:
+            self._hold(slot.path).release()
+        except SandboxUnavailable:
+            return True
+        return False
 
     def create(self) -> Slot:
         """A new, empty slot that belongs to no thread yet."""
@@ -150,7 +171,7 @@ class Slots:
         try:
             remove_tree(slot.path)
         except OSError as error:
-            self._log.warning("The workspace %s was not removed: %s", slot.path, error)
+            self._log.warning("The workspace %s was not removed: %s", slot.path, kind(error))
         finally:
             slot.release()
 

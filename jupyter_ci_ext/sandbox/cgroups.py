@@ -1,7 +1,8 @@
 """Control groups: the only exact bound on the memory of a whole process tree.
 
-Used where this server may make one: below its own group where version 2 is delegated to it (systemd's
-``Delegate=yes``, some containers), and as root where version 1 is mounted writable. A folder under
+Had in three ways, tried in this order: below this server's own group where version 2 is delegated to
+it (a service with ``Delegate=yes``, some containers); as root where version 1 is mounted writable; in a
+scope that systemd makes for the session (a login, a service without ``Delegate``). A folder under
 /sys/fs/cgroup is believed only if the kernel lists it as a mount of that type: elsewhere the files
 would be made as ordinary files and bound nothing.
 """
@@ -11,28 +12,38 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .monitor import tree
+from . import hierarchy, systemd
 from .policy import Policy
 
-_PREFIX = "code-interpreter-"
-_LEAF = f"{_PREFIX}server"
+_SESSION, _HOLDER = "session", "holder"  # the groups in a scope
 _CPU_PERIOD = 100_000  # microseconds
 _SPARE_PROCESSES = 8  # bubblewrap's own and the threads of its start
-_REMOVE_SECONDS = 2.0
+_REMOVE_SECONDS = 10.0  # a process that held much takes its time to end
 _ABANDONED_SECONDS = 60.0  # an empty group that young may be about to get its process
+_REFUSED_SECONDS = 60.0  # sessions do not wait for a systemd that has just failed one
 
 
 @dataclass(frozen=True)
 class Group:
-    """One session's group; ``folders`` maps a controller to its folder (one and the same in v2)."""
+    """One session's group; ``folders`` maps a controller to its folder (one and the same in v2).
+
+    ``holder`` is a process of ours that keeps the scope until we have read what became of it.
+    """
 
     version: int
     folders: Mapping[str, Path]
+    holder: subprocess.Popen[bytes] | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is, as isolation data name it."""
+        return "systemd scope" if self.holder else f"cgroup v{self.version}"
 
     def add(self, pid: int) -> bool:
         """Move a process in, and with it all it starts from now on; whether that worked."""
@@ -52,8 +63,25 @@ class Group:
             return False
         return any(line.startswith("oom_kill ") and line.split()[1] != "0" for line in lines)
 
+    def peak(self) -> int:
+        """The most bytes it has held at once, cached pages of files included; 0 if unknown."""
+        name = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
+        try:
+            return int((self.folders["memory"] / name).read_text())
+        except (OSError, KeyError, ValueError):
+            return 0
+
     def remove(self) -> None:
-        """Remove the group, which must be empty or about to be. Blocks briefly."""
+        """End what is left in the group and remove it. Blocks briefly."""
+        if self.version == 2:
+            for folder in self.folders.values():
+                with contextlib.suppress(OSError):  # Linux 5.14; else it must be about to be empty
+                    (folder / "cgroup.kill").write_text("1")
+        self._remove_folders()
+        if self.holder is not None:
+            self.holder.communicate()
+
+    def _remove_folders(self) -> None:
         deadline = time.monotonic() + _REMOVE_SECONDS
         for folder in set(self.folders.values()):
             while True:
@@ -69,16 +97,65 @@ class Group:
                 break
 
 
-def create(policy: Policy) -> Group | None:
-    """A new group with the policy's limits; None where this server cannot make one."""
-    if not policy.use_cgroups or not (policy.memory or policy.cpus):
+@dataclass
+class _Refusal:
+    """What systemd last said to a request, and until when it is not asked again."""
+
+    reason: str = ""
+    until: float = 0.0
+
+
+_refusal = _Refusal()
+
+
+def admit(policy: Policy, pid: int) -> Group | None:
+    """Put a process, and all it starts from now on, under the policy's limits, by the best means.
+
+    None where there is none, which ``shortcoming`` explains. May block for some seconds.
+    """
+    group = create(policy)
+    if group is not None:
+        if group.add(pid):
+            return group
+        group.remove()
+    if not _wanted(policy) or time.monotonic() < _refusal.until:
         return None
-    mounts = _mounts()
-    own = _own_groups()
-    name = f"{_PREFIX}{secrets.token_hex(8)}"
+    try:
+        return _create_scope(systemd.manager(), policy, pid)
+    except systemd.Unavailable as error:
+        _refusal.reason = str(error)
+        _refusal.until = time.monotonic() + _REFUSED_SECONDS
+        return None
+
+
+def shortcoming(policy: Policy) -> str:
+    """Why sessions have no group of their own here, and what helps: for the administrator."""
+    if not policy.use_cgroups:
+        return "c.Sandbox.use_cgroups is off"
+    if not hierarchy.version_2():
+        if os.getuid() == 0:
+            return "control groups cannot be written here; have /sys/fs/cgroup mounted writable"
+        return (
+            "control groups of version 1 are for root alone; start the host with version 2 "
+            "(systemd.unified_cgroup_hierarchy=1 on the kernel's command line)"
+        )
+    return _refusal.reason or "this server's own group cannot be divided"
+
+
+def _wanted(policy: Policy) -> bool:
+    return policy.use_cgroups and bool(policy.memory or policy.cpus)
+
+
+def create(policy: Policy) -> Group | None:
+    """A new group with the policy's limits; None where this server cannot make one itself."""
+    if not _wanted(policy):
+        return None
+    mounts = hierarchy.mounts()
+    own = hierarchy.own_groups()
+    name = f"{hierarchy.PREFIX}{secrets.token_hex(8)}"
     with contextlib.suppress(OSError):
-        if "" in mounts and "" in own and "memory" in _controllers(mounts[""]):
-            base = _delegated(mounts[""] / own[""].lstrip("/"))
+        if "" in mounts and "" in own and "memory" in hierarchy.controllers(mounts[""]):
+            base = hierarchy.delegated(mounts[""])
             return _create_v2(base / name, policy) if base else None
         if "memory" in mounts and "memory" in own:
             return _create_v1(mounts, own, name, policy)
@@ -87,10 +164,11 @@ def create(policy: Policy) -> Group | None:
 
 def _sweep(base: Path) -> None:
     """Remove groups of sandboxes whose server was killed: empty and not of just now."""
-    for folder in base.glob(f"{_PREFIX}*"):
+    for folder in base.glob(f"{hierarchy.PREFIX}*"):
         with contextlib.suppress(OSError):
             young = time.time() - folder.stat().st_mtime < _ABANDONED_SECONDS
-            if folder.name != _LEAF and not young and not (folder / "cgroup.procs").read_text():
+            ours = folder.name != hierarchy.LEAF
+            if ours and not young and not (folder / "cgroup.procs").read_text():
                 folder.rmdir()
 
 
@@ -99,21 +177,59 @@ def _create_v2(folder: Path, policy: Policy) -> Group | None:
     folder.mkdir()
     group = Group(2, {"memory": folder})
     try:
-        if policy.memory:
-            (folder / "memory.max").write_text(str(policy.memory))
-            (folder / "memory.oom.group").write_text("1")
-            with contextlib.suppress(OSError):  # there is none without swap accounting
-                (folder / "memory.swap.max").write_text("0")
-        with contextlib.suppress(OSError):
-            (folder / "pids.max").write_text(str(policy.processes + _SPARE_PROCESSES))
-        if policy.cpus:
-            with contextlib.suppress(OSError):
-                quota = int(policy.cpus * _CPU_PERIOD)
-                (folder / "cpu.max").write_text(f"{quota} {_CPU_PERIOD}")
+        _limit(folder, policy)
     except OSError:
         group.remove()
         return None
     return group
+
+
+def _limit(folder: Path, policy: Policy) -> None:
+    """Write the policy's limits; raises OSError where its memory cannot be bounded."""
+    if policy.memory:
+        (folder / "memory.max").write_text(str(policy.memory))
+        (folder / "memory.oom.group").write_text("1")
+        with contextlib.suppress(OSError):  # there is none without swap accounting
+            (folder / "memory.swap.max").write_text("0")
+    with contextlib.suppress(OSError):
+        (folder / "pids.max").write_text(str(policy.processes + _SPARE_PROCESSES))
+    if policy.cpus:
+        with contextlib.suppress(OSError):
+            quota = int(policy.cpus * _CPU_PERIOD)
+            (folder / "cpu.max").write_text(f"{quota} {_CPU_PERIOD}")
+
+
+def _create_scope(manager: systemd.Manager, policy: Policy, pid: int) -> Group | None:
+    """A group in a scope of systemd's around ``pid``, which is in it then.
+
+    systemd removes a scope the moment it is empty, and with it the record of why that is: a process
+    that only waits for its end of file keeps it, and goes with this server however that ends.
+    """
+    mount = hierarchy.version_2()
+    if mount is None:
+        return None
+    name = f"{hierarchy.PREFIX}{secrets.token_hex(8)}.scope"
+    with contextlib.ExitStack() as undo:
+        try:
+            holder = subprocess.Popen(
+                ["cat"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            undo.callback(holder.communicate)
+            manager.start_scope(name, [pid, holder.pid])
+            scope = mount / systemd.group_of(holder.pid).lstrip("/")
+            for part, member in ((_HOLDER, holder.pid), (_SESSION, pid)):
+                (scope / part).mkdir()
+                (scope / part / "cgroup.procs").write_text(str(member))
+            hierarchy.enable(scope)
+            _limit(scope / _SESSION, policy)
+        except OSError as error:
+            raise systemd.Unavailable(f"the scope made by systemd is of no use: {error}") from None
+        undo.pop_all()
+    return Group(2, {"memory": scope / _SESSION}, holder)
 
 
 def _create_v1(
@@ -147,68 +263,3 @@ def _create_v1(
         group.remove()
         return None
     return group
-
-
-def _delegated(own: Path) -> Path | None:
-    """The folder below which groups with limits can be made; None where that is not ours to do.
-
-    Version 2 wants processes in leaves only, so this server moves into one first.
-    """
-    if own.name == _LEAF:
-        return own.parent
-    if not os.access(own, os.W_OK) or not os.access(own / "cgroup.subtree_control", os.W_OK):
-        return None
-    members = {int(pid) for pid in (own / "cgroup.procs").read_text().split()}
-    if members - set(tree(os.getpid())):
-        return None  # not ours alone
-    leaf = own / _LEAF
-    leaf.mkdir(exist_ok=True)
-    try:
-        for pid in members:
-            with contextlib.suppress(ProcessLookupError):
-                (leaf / "cgroup.procs").write_text(str(pid))
-        for controller in ("memory", "pids", "cpu"):
-            with contextlib.suppress(OSError):
-                (own / "cgroup.subtree_control").write_text(f"+{controller}")
-        if "memory" not in (own / "cgroup.subtree_control").read_text().split():
-            raise PermissionError("the memory controller is not delegated")
-    except OSError:
-        for pid in members:
-            with contextlib.suppress(OSError):
-                (own / "cgroup.procs").write_text(str(pid))
-        leaf.rmdir()
-        return None
-    return own
-
-
-def _mounts() -> dict[str, Path]:
-    """Where each controller is mounted; version 2 under the empty name."""
-    found: dict[str, Path] = {}
-    with open("/proc/self/mountinfo") as lines:
-        for line in lines:
-            fields, _, rest = line.partition(" - ")
-            kind, _, options = rest.split()[:3]
-            root, point = fields.split()[3:5]
-            if root != "/":
-                continue  # a part of the hierarchy, shown at a path that says nothing about it
-            if kind == "cgroup2":
-                found[""] = Path(point)
-            elif kind == "cgroup":
-                for option in options.split(","):
-                    found.setdefault(option, Path(point))
-    return found
-
-
-def _own_groups() -> dict[str, str]:
-    """This process' group in each hierarchy."""
-    groups = {}
-    with open("/proc/self/cgroup") as lines:
-        for line in lines:
-            _, controllers, path = line.rstrip("\n").split(":", 2)
-            for controller in controllers.split(","):
-                groups[controller] = path
-    return groups
-
-
-def _controllers(mount: Path) -> list[str]:
-    return (mount / "cgroup.controllers").read_text().split()

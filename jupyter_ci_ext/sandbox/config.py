@@ -136,7 +136,7 @@ class Sandbox(LoggingConfigurable):
     use_cgroups = Bool(
         True,
         help="Whether to bound memory, processes and cpu by a control group where this server may "
-        "create one. If not, and elsewhere, a watchdog bounds the memory.",
+        "create one or systemd does on request. If not, and elsewhere, a watchdog bounds the memory.",
     ).tag(config=True)
 
     @validate(*_FLOORS)

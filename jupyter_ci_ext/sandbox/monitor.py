@@ -59,7 +59,8 @@ class Monitor(threading.Thread):
     ``root`` is the process at the top of the tree, ``inside`` one whose file view is the code's,
     ``kill`` ends everything. ``reason`` is set, before the kill, to a sentence for people.
     ``out_of_memory`` tells whether the control group has lost a process to its limit: then the rest is
-    ended, too, as it is where only this thread watches, and by itself in groups of version 2.
+    ended, too, as it is where only this thread watches, and by itself in groups of version 2. ``peak``
+    is the most bytes that group has held, 0 if unknown.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Monitor(threading.Thread):
         log_fd: int,
         kill: Callable[[], None],
         out_of_memory: Callable[[], bool],
+        peak: Callable[[], int] = int,
     ) -> None:
         super().__init__(name=f"code-interpreter-monitor-{root}", daemon=True)
         self._watched = watched
@@ -78,6 +80,7 @@ class Monitor(threading.Thread):
         self._log_fd = log_fd
         self._kill = kill
         self._out_of_memory = out_of_memory
+        self._peak = peak
         self._log: deque[bytes] = deque()
         self._log_size = 0
         self._wake_read, self._wake_write = os.pipe()
@@ -177,6 +180,7 @@ class Monitor(threading.Thread):
             disk_limit_bytes=watched.disk,
             files=files,
             files_limit=watched.files,
+            memory_peak_bytes=self._peak(),
         )
         over = memory > watched.memory if watched.memory_by == "watchdog" else self._out_of_memory()
         if watched.memory and over:

@@ -84,11 +84,16 @@ class Launch:
 
 @dataclass(frozen=True)
 class Isolation:
-    """What is in force around one kernel, as measured from inside it."""
+    """What is in force around one kernel, as measured from inside it.
+
+    ``memory_by`` says what bounds the memory of the whole tree: "cgroup v2" or "cgroup v1" (a group
+    this server made), "systemd scope" (one that systemd made for it), or "watchdog" (looks several
+    times a second: not exact).
+    """
 
     level: int
     layers: tuple[str, ...]
-    memory_by: str  # "cgroup", "watchdog" or "none": what bounds the memory of the whole tree
+    memory_by: str
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,6 +112,8 @@ class Usage:
     ``disk_bytes`` is what the code has written to /mnt/data and, where there is no tmpfs, to its
     temporary folders: all that is there but for as many bytes as the host has put in, so that what
     code puts in place of a staged file counts only as far as it is larger. ``files`` counts all.
+    ``memory_peak_bytes`` is the most its control group has held, cached pages of files included; 0
+    where there is none, or none that tells.
     """
 
     memory_bytes: int = 0
@@ -118,6 +125,7 @@ class Usage:
     disk_limit_bytes: int = 0
     files: int = 0
     files_limit: int = 0
+    memory_peak_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

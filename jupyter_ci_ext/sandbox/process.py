@@ -94,7 +94,7 @@ class Sandboxed:
             missing = attest.shortcomings(report, start.plan.level, start.limits)
             if missing:
                 raise SandboxUnavailable("; ".join(missing))
-            memory_by = "cgroup" if self._group else "watchdog"
+            memory_by = self._group.kind if self._group else "watchdog"
             plan = start.plan
             self.isolation = attest.isolation(report, plan.level, plan.program, memory_by)
             if start.connection is not None:
@@ -199,10 +199,7 @@ class Sandboxed:
                     resource.prlimit(self.init_pid, number, (value, value))
         else:
             self.init_pid = self.process.pid
-        self._group = cgroups.create(self._start.policy)
-        if self._group is not None and not self._group.add(self.init_pid):
-            self._group.remove()
-            self._group = None
+        self._group = cgroups.admit(self._start.policy, self.init_pid)
         with contextlib.suppress(BrokenPipeError):  # the report, or its absence, says why
             os.write(self._pipes.get("admit", self._life_fd), b"x")
 
@@ -296,6 +293,7 @@ class Sandboxed:
             log_fd=self._log_fd,
             kill=self.kill,
             out_of_memory=self._group_out_of_memory,
+            peak=self._group.peak if self._group else int,
         )
         try:
             monitor.start()

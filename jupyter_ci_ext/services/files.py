@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from ..errors import InvalidRequest
 from ..ids import new_id
+from ..metrics import UPLOADED, UPLOADS
 from ..store.blobs import Blob
 from ..store.database import Store
 from ..store.files import StoredFile
@@ -50,6 +51,7 @@ class Files:
             async with self._store.transaction() as tx:
                 await drop_expired(tx)
                 await tx.files.insert(file, sha256=blob.sha256)
+            count_upload(file.bytes)
         except BaseException:
             await self._store.discard(blob)
             raise
@@ -77,6 +79,12 @@ class Files:
             await _detach(tx, id)
             await tx.files.delete(id)
         return FileDeleted(id=id)
+
+
+def count_upload(size: int) -> None:
+    """Count a file that a client has sent, of *size* bytes."""
+    UPLOADS.inc()
+    UPLOADED.inc(size)
 
 
 def checked_name(filename: str) -> str:

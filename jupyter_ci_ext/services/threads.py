@@ -8,6 +8,7 @@ import anyio
 
 from ..errors import CodeInterpreterError
 from ..ids import new_id
+from ..quiet import kind
 from ..store.database import Store
 from ..store.transaction import Transaction
 from ..wire.common import Deleted, ListPage
@@ -79,7 +80,9 @@ class Threads:
         try:
             await self._sessions.forget(id)
         except (CodeInterpreterError, OSError) as error:
-            self._log.warning("The workspace of deleted thread %s stays for now: %s", id, error)
+            self._log.warning(
+                "The workspace of deleted thread %s stays for now: %s", id, kind(error)
+            )
         return Deleted(id=id, object="thread.deleted")
 
     async def _try_delete(self, id: str, anyway: bool = False) -> Run | None:

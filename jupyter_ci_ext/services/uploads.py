@@ -13,7 +13,7 @@ from ..store.uploads import StoredPart, StoredUpload
 from ..wire.file import File
 from ..wire.file_params import CompleteUpload, CreateUpload
 from ..wire.upload import Upload, UploadPart
-from .files import checked_name, drop_expired
+from .files import checked_name, count_upload, drop_expired
 from .lookup import now
 
 LIFETIME = 3600
@@ -107,6 +107,7 @@ class Uploads:
             await tx.files.insert(file, sha256=blob.sha256)
             done = upload.model_copy(update={"status": "completed", "file": file})
             await tx.uploads.update(done)
+        count_upload(blob.size)
         return done
 
     async def _joined(self, parts: list[StoredPart]) -> AsyncIterator[bytes]:

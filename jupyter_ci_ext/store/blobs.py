@@ -55,6 +55,8 @@ class Blobs:
 
     def __init__(self, root: Path, instance: str) -> None:
         self.root = root
+        self.freed = 0
+        """Bytes of all contents that this instance has deleted."""
         self._tmp = root / "tmp"
         self._instance = instance
         self._held: dict[str, list[float]] = {}
@@ -151,7 +153,7 @@ class Blobs:
             for sha256, holds in list(self._held.items()):
                 self._held[sha256] = [since for since in holds if now - since < HOLD_SECONDS]
             paths = [self.path(sha256) for sha256 in hashes if not self._held.get(sha256)]
-            await on_disk(partial(_unlink, paths), self.root)
+            self.freed += await on_disk(partial(_unlink, paths), self.root)
 
     async def list(self, older_than: float) -> list[str]:
         """The hashes of all contents written before *older_than* (Unix time in seconds)."""
@@ -300,9 +302,16 @@ def _place(tmp: Path, place: Path, size: int) -> None:
         os.close(directory)
 
 
-def _unlink(paths: Iterable[Path]) -> None:
+def _unlink(paths: Iterable[Path]) -> int:
+    freed = 0
     for path in paths:
-        path.unlink(missing_ok=True)
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            continue
+        freed += size
+    return freed
 
 
 def _listed(root: Path, older_than: float) -> list[str]:

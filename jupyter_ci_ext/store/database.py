@@ -14,7 +14,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,18 +25,21 @@ from ..errors import DiskFull, StoreError
 from .access import Access, Row, SQLValue
 from .blobs import HOLD_SECONDS, Blob, Blobs
 from .connection import Connection
-from .events import AT_ONCE, insertion, told
+from .events import AT_ONCE, Append, batches, insertion, told
 from .filesystem import filesystem_type, is_network
 from .instances import InstanceLock
 from .migrations import migrate
 from .reserve import Reserve
 from .transaction import Tables, Transaction
 from .uninterrupted import on_disk, uninterrupted
+from .usage import database_bytes
 
 DATABASE = "state.db"
 READERS = 2
 _CLOSE_SECONDS = 5.0
 _BATCH = 500
+_WORTH_BYTES = 2**20
+_SMALL_BYTES = 64 * 2**20
 _READ_ONLY = "the store's own tables only read; write through store.transaction()"
 
 
@@ -59,6 +62,7 @@ class Store(Tables, Access):
         self._idle: list[Connection] = []
         self._free = asyncio.Semaphore(READERS)
         self._turn = asyncio.Lock()
+        self._appends: list[Append] = []
         self._owner: asyncio.Task[object] | None = None
         self._transaction: Transaction | None = None
         self._lock: InstanceLock | None = None
@@ -179,17 +183,41 @@ class Store(Tables, Access):
         """Store new events of a run and nothing else, all or none.
 
         The same as a `transaction`, at a fifth of its trips to the connection's thread: streams do
-        this dozens of times a second. Raises `NotFound` when the run is gone.
+        this dozens of times a second. What several runs want stored by the time the connection is
+        free is stored together. Raises `NotFound` when the run is gone.
         """
         if len(events) > AT_ONCE:
             async with self.transaction() as tx:
                 await tx.events.append(run_id, events)
             return
+        append = Append(run_id, events)
+        self._appends.append(append)
         async with self._turn:
-            try:
-                await self._connection().alone(*insertion(run_id, events))
-            except sqlite3.IntegrityError as error:
-                raise told(error, run_id) from error
+            if not append.over:
+                await uninterrupted(self._append_waiting())
+        append.result()
+
+    async def _append_waiting(self) -> None:
+        waiting, self._appends = self._appends, []
+        for batch in batches(waiting):
+            if not await self._insert(batch) and len(batch) > 1:
+                for append in batch:  # a run that is gone must not harm the others
+                    await self._insert([append])
+
+    async def _insert(self, batch: list[Append]) -> bool:
+        """Store *batch* in one statement and note what became of it; False if a row was refused."""
+        refused = None
+        failed: Exception | None = None
+        try:
+            await self._connection().alone(*insertion(batch))
+        except sqlite3.IntegrityError as error:
+            refused = error
+        except Exception as error:  # whatever it is, each of them has to hear it
+            failed = error
+        for append in batch:
+            append.over = True
+            append.error = failed or (refused and told(refused, append.run_id))
+        return refused is None
 
     # ---- reading ------------------------------------------------------------------------------
 
@@ -243,6 +271,15 @@ class Store(Tables, Access):
         async with self._turn:
             await uninterrupted(self._collect(self._connection(), set(hashes)))
 
+    async def unreferenced(self, without: Collection[str] = ()) -> set[str]:
+        """The contents that no row refers to, or none but the files of the ids *without*."""
+        hashes = set(await self.blobs.list(float("inf")))
+        for table in ("files", "upload_parts"):
+            for id, sha256 in await self.fetch(f"SELECT id, sha256 FROM {table}"):
+                if id not in without:
+                    hashes.discard(str(sha256))
+        return hashes
+
     async def _collect(self, connection: Connection, hashes: set[str]) -> None:
         # no other process can store a row for a content while this transaction is open
         await connection.begin()
@@ -259,6 +296,31 @@ class Store(Tables, Access):
             await self.blobs.remove(hashes - used)
         finally:
             await connection.rollback()
+
+    async def compact(self, *, quiet: bool) -> int:
+        """Give what is free in the database back to the disk; the bytes it got smaller by.
+
+        Only where that is worth it, and *quiet* says that nobody would mind to wait: it takes as
+        long as copying the database does.
+        """
+        others = set(await self.instances.ids()) - set(await self.dead_instances())
+        async with self._turn:
+            connection = self._connection()
+            before = await on_disk(self._database_bytes, self.data_dir)
+            pages, free, size = [
+                int((await connection.fetch(f"PRAGMA {name}"))[0][0] or 0)
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+            worth = free * size > _WORTH_BYTES and free * 5 > pages
+            alone = others <= {self.instance} or pages * size <= _SMALL_BYTES
+            if worth and quiet and alone:
+                await uninterrupted(connection.alone("VACUUM", ()))
+            if not self.exclusive:
+                await uninterrupted(connection.fetch("PRAGMA wal_checkpoint(TRUNCATE)"))
+            return max(0, before - await on_disk(self._database_bytes, self.data_dir))
+
+    def _database_bytes(self) -> int:
+        return database_bytes(self.data_dir)
 
     # ---- instances ----------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ..errors import NotFound
 from .access import Access, SQLValue
@@ -46,22 +47,48 @@ class Events:
         )
         return int(rows[0][0] or 0)
 
-    async def prune(self, older_than: int) -> int:
-        """Delete events of runs that are over and were created before *older_than* (Unix time).
+    async def forget(self, run_id: str) -> int:
+        """Delete the events of a run that is over; how many went.
 
-        Returns how many went. What the runs did stays: their steps and messages hold it.
+        What the run did stays: its steps and messages hold it.
         """
-        return await self._access.execute(
-            "DELETE FROM events WHERE run_id IN "
-            "(SELECT id FROM runs WHERE created_at < ? AND active = 0)",
-            (older_than,),
-        )
+        return await self._access.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
 
 
-def insertion(run_id: str, events: Sequence[tuple[int, str, str]]) -> tuple[str, list[SQLValue]]:
-    """One statement that stores all of *events*, or none; its values."""
-    marks = ", ".join(["(?, ?, ?, ?)"] * len(events))
-    values: list[SQLValue] = [value for event in events for value in (run_id, *event)]
+@dataclass
+class Append:
+    """New events of one run that wait for the connection, and what became of them."""
+
+    run_id: str
+    events: Sequence[tuple[int, str, str]]
+    over: bool = False
+    error: BaseException | None = None
+
+    def result(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self.error is not None:
+            raise self.error
+
+
+def batches(waiting: Iterable[Append]) -> Iterator[list[Append]]:
+    """All of *waiting* in their order, so many together as one `insertion` takes."""
+    batch: list[Append] = []
+    size = 0
+    for append in waiting:
+        if batch and size + len(append.events) > AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(append)
+        size += len(append.events)
+    if batch:
+        yield batch
+
+
+def insertion(appends: Sequence[Append]) -> tuple[str, list[SQLValue]]:
+    """One statement that stores the events of all *appends*, or none; its values."""
+    rows = [(append.run_id, *event) for append in appends for event in append.events]
+    marks = ", ".join(["(?, ?, ?, ?)"] * len(rows))
+    values: list[SQLValue] = [value for row in rows for value in row]
     return f"INSERT INTO events (run_id, seq, name, data) VALUES {marks}", values
 
 

@@ -93,12 +93,16 @@ class Files:
         self._access.release_blob(str(rows[0][0]))
         return await self._access.execute("DELETE FROM files WHERE id = ?", (id,)) > 0
 
-    async def delete_expired(self) -> list[str]:
-        """Remove the files whose time is over; returns their ids."""
+    async def expired(self) -> list[str]:
+        """Ids of the files whose time is over."""
         rows = await self._access.fetch(
             "SELECT id FROM files WHERE expires_at <= ?", (int(time.time()),)
         )
-        ids = [str(row[0]) for row in rows]
+        return [str(row[0]) for row in rows]
+
+    async def delete_expired(self) -> list[str]:
+        """Remove the files whose time is over; returns their ids."""
+        ids = await self.expired()
         for id in ids:
             await self.delete(id)
         return ids

@@ -130,7 +130,12 @@ async def m0002_containers(db: Connection) -> None:
     await db.execute("CREATE INDEX containers_of_name ON containers (name)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m0001_objects, m0002_containers)
+async def m0003_touched(db: Connection) -> None:
+    """When threads were last changed; those from before have their messages and runs to tell."""
+    await db.execute("ALTER TABLE threads ADD COLUMN touched_at INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m0001_objects, m0002_containers, m0003_touched)
 
 
 async def migrate(db: Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from ..wire.thread import Thread
@@ -20,7 +21,11 @@ class Threads(Table[Thread]):
     model = Thread
 
     def columns(self, obj: Thread) -> dict[str, SQLValue]:
-        return {**super().columns(obj), "title": folded(obj.metadata.get("title", ""))}
+        return {
+            **super().columns(obj),
+            "title": folded(obj.metadata.get("title", "")),
+            "touched_at": int(time.time()),
+        }
 
     async def get(self, id: str) -> Thread | None:
         """The thread, or None."""

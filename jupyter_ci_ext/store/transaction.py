@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import StoreError
 from .access import Access, Row, SQLValue
+from .aged import Aged
 from .assistants import Assistants
 from .blobs import Blobs
 from .connection import Connection
@@ -34,6 +35,7 @@ class Tables:
         self.uploads = Uploads(access)
         self.containers = Containers(access)
         self.instances = Instances(access)
+        self.aged = Aged(access)
 
 
 class Transaction(Tables, Access):

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import logging
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_server.serverapp import ServerApp
 
+from jupyter_ci_ext import metrics
+from jupyter_ci_ext.api.telemetry import RUN, SESSION, Telemetry
 from jupyter_ci_ext.app import CodeInterpreterApp
+from jupyter_ci_ext.lifecycle import RunCreated
 
 KERNELSPEC = Path(__file__).parents[2] / "kernelspec"
 
@@ -86,6 +92,13 @@ async def test_a_run_polled_and_streamed(kernelspec, extension, jp_serverapp, jp
         )
         return reply.body if body.get("stream") else json.loads(reply.body)
 
+    heard: list[dict[str, Any]] = []
+
+    async def listen(logger: object, schema_id: str, data: dict[str, Any]) -> None:
+        heard.append({"schema": schema_id, **data})
+
+    for schema in (RUN, SESSION):
+        jp_serverapp.event_logger.add_listener(schema_id=schema, listener=listen)
     before = await samples(jp_fetch)
     tools = [{"type": "code_interpreter"}]
     assistant = (await call("assistants", model="demo", tools=tools))["id"]
@@ -121,9 +134,96 @@ async def test_a_run_polled_and_streamed(kernelspec, extension, jp_serverapp, jp
     counts = await samples(jp_fetch)
     runs = 'code_interpreter_runs_total{status="completed"}'
     executions = 'code_interpreter_execution_seconds_count{status="ok"}'
-    for name in (runs, executions):
+    queued = "code_interpreter_run_queue_seconds_count"
+    tokens = "code_interpreter_first_token_seconds_count"
+    waits = "code_interpreter_session_wait_seconds_count"
+    for name in (runs, executions, queued, tokens, waits):
         assert counts[name] >= before.get(name, 0) + 2, name
+    missed = 'code_interpreter_session_starts_total{warm="miss"}'
+    assert counts[missed] == before.get(missed, 0) + 1
     assert counts["code_interpreter_sessions"] == 1
+    assert await eventually_more(jp_fetch, "code_interpreter_session_memory_bytes", 1 << 20)
+    for kind in ("blobs", "database"):
+        least = 0 if kind == "database" else -1
+        assert await eventually_more(
+            jp_fetch, f'code_interpreter_stored_bytes{{kind="{kind}"}}', least
+        )
+    await extension.stop_extension()
+    counts = await samples(jp_fetch)
+    assert counts["code_interpreter_sessions"] == counts["code_interpreter_session_memory_bytes"]
+    await until(lambda: len(heard) >= 6)
+    check_events(heard, started["id"], started["thread_id"])
+
+
+def check_events(heard: list[dict[str, Any]], run_id: str, thread_id: str) -> None:
+    """Two runs, in one session that ended with the server."""
+    assert [each["action"] for each in heard] == [
+        "created",
+        "started",
+        "finished",
+        "created",
+        "finished",
+        "ended",
+    ]
+    assert {each["thread_id"] for each in heard} == {thread_id}
+    created, session, finished = heard[:3]
+    assert (created["schema"], created["run_id"], created["model"]) == (RUN, run_id, "demo")
+    assert (finished["run_id"], finished["status"]) == (run_id, "completed")
+    assert finished["code_calls"] >= 1
+    assert finished["steps"] > finished["code_calls"]
+    assert 0 < finished["duration_seconds"] < 120
+    assert (session["schema"], session["warm"]) == (SESSION, False)
+    assert session["isolation_level"] in (2, 3)
+    assert heard[-1]["session_id"] == session["session_id"]
+    assert heard[-1]["reason"] == "shutdown"
+
+
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true")
+
+
+async def eventually_more(jp_fetch: Any, name: str, least: int) -> bool:
+    """Whether a gauge that is measured in the background gets above *least*."""
+    for _ in range(300):
+        if (await samples(jp_fetch)).get(name, float("nan")) > least:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def test_events_that_cannot_be_told_fail_nothing(caplog) -> None:
+    telemetry = Telemetry(BrokenEvents(), logging.getLogger("telling"))
+    with caplog.at_level("INFO"):
+        telemetry.register()
+        telemetry(RunCreated("run_1", "thread_1", "asst_1", "demo"))
+    assert "Run run_1 of thread_1: created" in caplog.text
+    assert caplog.text.count("ValueError") == 3
+    assert "canary" not in caplog.text
+
+
+class BrokenEvents:
+    """An event log that takes nothing."""
+
+    def register_event_schema(self, schema: Any) -> None:
+        raise ValueError("canary")
+
+    def emit(self, *, schema_id: str, data: dict[str, Any]) -> None:
+        raise ValueError("canary")
+
+
+def test_metrics_may_be_imported_twice() -> None:
+    first = sys.modules.pop("jupyter_ci_ext.metrics", None) or metrics
+    try:
+        again = importlib.import_module("jupyter_ci_ext.metrics")
+        assert again is not first
+        assert again.RUNS is first.RUNS
+        assert again.EXECUTIONS is first.EXECUTIONS
+    finally:
+        sys.modules["jupyter_ci_ext.metrics"] = first
 
 
 async def samples(jp_fetch: Any) -> dict[str, float]:

@@ -99,3 +99,4 @@ if __name__ == "__main__":
     for each in PYTHONS:
         print("client environment:", python(each))
     print("client environment:", why_no_node() or node())
+    print("environment of tests/test_binder.py:", python("repo2docker"))

@@ -116,17 +116,24 @@ class Api:
     """The API without any client: JSON in, JSON out, and the bytes of streams."""
 
     def __init__(self, base: str, headers: dict[str, str] | None = None) -> None:
-        self._base = base
+        self.base = base
         self._headers = {"Authorization": f"Bearer {TOKEN}"} | (headers or {})
 
     def open(
-        self, method: str, path: str, body: Any = None, *, seconds: float = 60, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: str = "",
+        seconds: float = 60,
+        **headers: str,
     ) -> Any:
-        """The open response; raises `urllib.error.HTTPError`."""
+        """The open response; raises `urllib.error.HTTPError`. *raw* is a body that is no JSON."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        data = None if body is None else json.dumps(body).encode()
+        data = raw.encode() or (None if body is None else json.dumps(body).encode())
         request = urllib.request.Request(
-            self._base + path,
+            self.base + path,
             data,
             self._headers | {"Content-Type": "application/json"} | names,
             method=method,

@@ -16,6 +16,7 @@ from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.supervisor import Supervisor
 from jupyter_ci_ext.events import EventBus
 from jupyter_ci_ext.ids import new_id
+from jupyter_ci_ext.lifecycle import Happening
 from jupyter_ci_ext.llm.base import LLM
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.content import Text, TextContent
@@ -79,6 +80,7 @@ class House:
     bus: EventBus
     model: OneModel
     since: dict[str, int] = field(default_factory=dict)
+    heard: list[Happening] = field(default_factory=list)
 
     async def thread(self, text: str = "Hello", **changes: Any) -> Thread:
         """A thread with a message of the user."""
@@ -199,16 +201,18 @@ async def house_in(
     """A supervisor over a store in *folder*, started; stopped at the end."""
     store = await Store.open(folder / "data")
     bus, model = EventBus(), OneModel(llm)
+    heard: list[Happening] = []
     supervisor = Supervisor(
         store=store,
         bus=bus,
         models=model,
         sessions=sessions,
         limits=limits or RunLimits(beat=0.0, shutdown=PATIENCE),
+        tell=heard.append,
     )
     try:
         await supervisor.start()
-        yield House(store, supervisor, sessions, bus, model)
+        yield House(store, supervisor, sessions, bus, model, heard=heard)
     finally:
         await supervisor.stop()
         await store.close()

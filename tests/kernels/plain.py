@@ -17,6 +17,7 @@ from jupyter_ci_ext.kernels.launcher import Kernel, Launcher
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
 from jupyter_ci_ext.kernels.session import Session
+from jupyter_ci_ext.lifecycle import Tell, unheard
 from jupyter_ci_ext.sandbox.config import Sandbox
 from jupyter_ci_ext.sandbox.policy import Launch
 
@@ -36,7 +37,11 @@ class PlainLauncher(Launcher):
 
 @contextlib.asynccontextmanager
 async def pool(
-    folder: Path, launcher: Launcher, sandbox: dict[str, Any] | None = None, **config: Any
+    folder: Path,
+    launcher: Launcher,
+    sandbox: dict[str, Any] | None = None,
+    tell: Tell = unheard,
+    **config: Any,
 ) -> AsyncIterator[Sessions]:
     """A pool that keeps its files in *folder*; no spares unless asked for."""
     sessions = Sessions(
@@ -46,6 +51,7 @@ async def pool(
         folder / "workspaces",
         logging.getLogger("test"),
         launcher=launcher,
+        tell=tell,
     )
     await sessions.start()
     try:

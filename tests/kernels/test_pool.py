@@ -17,6 +17,8 @@ from jupyter_ci_ext.kernels import pool as pool_module
 from jupyter_ci_ext.kernels.config import SessionPool
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
+from jupyter_ci_ext.lifecycle import Happening, SessionEnded, SessionStarted
+from jupyter_ci_ext.metrics import STARTS
 
 from .fakes import (
     InstantLauncher,
@@ -399,3 +401,61 @@ def test_messages_without_sense_do_no_harm(wait: Wait, tmp_path: Path) -> None:
 def test_limits_that_make_no_sense_are_refused(trait: str, value: int) -> None:
     with pytest.raises(TraitError, match=trait):
         SessionPool(**{trait: value})
+
+
+def test_what_is_told_of_sessions(wait: Wait, tmp_path: Path) -> None:
+    heard: list[Happening] = []
+
+    def ends() -> list[tuple[str, str]]:
+        return [(e.thread_id, e.reason) for e in heard if isinstance(e, SessionEnded)]
+
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        config = {"max_sessions": 2, "idle_timeout": 1000}
+        async with pool(tmp_path, launcher, tell=heard.append, **config) as sessions:
+            for key in "abc":  # the third makes the first give way
+                async with sessions.use(key):
+                    pass
+            first, second = heard[:2]
+            assert isinstance(first, SessionStarted)
+            assert (first.isolation_level, first.warm) == (3, False)
+            assert first.kernel_id == launcher.kernels[0].id
+            assert isinstance(second, SessionStarted)
+            assert ends() == [("a", "evicted")]
+            await sessions.close("b")
+            await sessions.close("b")
+            await sessions.forget("c")
+            async with sessions.use("d"):
+                pass
+            launcher.kernels[-1].running = False
+            async with sessions.use("d"):
+                pass
+            async with sessions.use("e"):
+                pass
+        assert ends()[1:4] == [("b", "closed"), ("c", "deleted"), ("d", "lost")]
+        assert sorted(ends()[4:]) == [("d", "shutdown"), ("e", "shutdown")]
+        starts = [each.session_id for each in heard if isinstance(each, SessionStarted)]
+        over = [each.session_id for each in heard if isinstance(each, SessionEnded)]
+        assert len(set(starts)) == len(starts) == len(over)
+        assert set(over) == set(starts)
+
+    wait(scenario())
+
+
+def test_a_session_that_began_with_a_spare_is_told_as_warm(wait: Wait, tmp_path: Path) -> None:
+    heard: list[Happening] = []
+    hits = STARTS.labels("hit")._value.get
+
+    async def scenario() -> None:
+        before = hits()
+        async with pool(tmp_path, InstantLauncher(), tell=heard.append, warm_spares=1) as sessions:
+            async with sessions.use("a"):
+                pass
+            await until(lambda: sessions._spares.ready == 1)
+            async with sessions.use("b"):
+                pass
+        warm = [each.warm for each in heard if isinstance(each, SessionStarted)]
+        assert warm == [False, True]
+        assert hits() == before + 1
+
+    wait(scenario())

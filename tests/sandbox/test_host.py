@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_ci_ext.errors import SandboxUnavailable
-from jupyter_ci_ext.sandbox import bubblewrap, cgroups, confined, mounts, rundir, users
+from jupyter_ci_ext.sandbox import bubblewrap, confined, mounts, rundir, users
 from jupyter_ci_ext.sandbox.monitor import Count, tree
 from jupyter_ci_ext.sandbox.policy import Launch, MiB, Policy
 from jupyter_ci_ext.sandbox.stage2 import landlock
@@ -313,28 +313,3 @@ class TestOwners:
         assert (workspace / "link").lstat().st_uid == 1_600_000_007
         assert (outside / "file").stat().st_uid == 0
         assert outside.stat().st_uid == 0
-
-
-class TestGroups:
-    def test_bounds_what_is_in_it(self) -> None:
-        group = cgroups.create(Policy(memory=300 * MiB, cpus=1.5))
-        if group is None:
-            pytest.skip("no control group can be made here")
-        try:
-            child = subprocess.Popen([sys.executable, "-c", "input(); x = bytearray(500 << 20); print(len(x))"],
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
-            assert group.add(child.pid)
-            assert not group.out_of_memory()
-            assert child.communicate(b"\n")[0] == b""
-            assert child.returncode == -9
-            assert group.out_of_memory()
-        finally:
-            group.remove()
-        assert not any(folder.exists() for folder in group.folders.values())
-
-    def test_none_where_it_is_not_wanted(self) -> None:
-        assert cgroups.create(Policy(use_cgroups=False)) is None
-
-    def test_a_folder_that_is_no_mount_is_not_believed(self) -> None:
-        for path in cgroups._mounts().values():
-            assert os.path.ismount(path)

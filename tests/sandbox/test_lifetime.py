@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,13 @@ def alive(text: str) -> list[int]:
 
 
 def gone(text: str, seconds: float = 10) -> bool:
+    return eventually(lambda: not alive(text), seconds)
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not alive(text):
+        if holds():
             return True
         time.sleep(0.02)
     return False

@@ -204,7 +204,7 @@ def in_a_group() -> None:
         assert running.provisioner.isolation is not None
         return running.provisioner.isolation.memory_by
 
-    if with_kernel(3, act) != "cgroup":
+    if with_kernel(3, act) == "watchdog":
         pytest.skip("this server cannot make control groups")
 
 

@@ -231,7 +231,6 @@ def test_doctor_looks_at_the_kernelspec_that_is_configured(
     ):
         assert cli(["doctor", f"--SessionPool.kernel_name={name}"]) == 1
         out = capsys.readouterr().out
-        assert "NO CODE RUNS, see kernelspec" in out
         assert words in out
         assert "c.SessionPool.kernel_name" in out
 

@@ -116,20 +116,23 @@ def watched(
     not started it.
     """
     groups: list[Path] = []
-    create = cgroups.create
+    create, admit = cgroups.create, cgroups.admit
 
-    @functools.wraps(create)
-    def noted(*args: Any, **kwargs: Any) -> cgroups.Group | None:
-        group = create(*args, **kwargs)
-        if group is not None:
-            groups.extend(group.folders.values())
-        return group
+    def noting(make: Callable[..., cgroups.Group | None]) -> Callable[..., cgroups.Group | None]:
+        @functools.wraps(make)
+        def noted(*args: Any, **kwargs: Any) -> cgroups.Group | None:
+            group = make(*args, **kwargs)
+            if group is not None:
+                groups.extend(group.folders.values())
+            return group
 
-    cgroups.create = noted
+        return noted
+
+    cgroups.create, cgroups.admit = noting(create), noting(admit)  # the latter: also systemd's
     try:
         yield Watch(groups, extra, adopted)
     finally:
-        cgroups.create = create
+        cgroups.create, cgroups.admit = create, admit
 
 
 def descendants(pid: int) -> Iterator[tuple[int, str, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 
 from jupyter_ci_ext.errors import InvalidRequest, NotFound, StoreError
 from jupyter_ci_ext.ids import new_id
+from jupyter_ci_ext.store.access import SQLValue
+from jupyter_ci_ext.store.connection import Connection
 from jupyter_ci_ext.store.containers import StoredContainer
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.store.formats import MIME_TYPES, mime_type
@@ -229,7 +233,8 @@ async def test_only_events_of_old_runs_that_are_over_are_pruned(tmp_path: Path) 
             for run in (old, waiting, new):
                 await tx.events.append(run.id, [(1, "a", "{}"), (2, "b", "{}")])
         async with store.transaction() as tx:
-            assert await tx.events.prune(older_than=150) == 2
+            assert await tx.aged.runs_with_events(150) == [old.id]
+            assert await tx.events.forget(old.id) == 2
         assert [await store.events.last_seq(run.id) for run in (old, waiting, new)] == [0, 2, 2]
 
 
@@ -485,6 +490,39 @@ async def test_when_threads_were_made(tmp_path: Path) -> None:
         ids = [thread.id for thread in threads]
         assert await store.threads.created([*ids, "thread_unknown"]) == dict.fromkeys(ids, NOW)
         assert await store.threads.created([]) == {}
+
+
+@asynchronous
+async def test_events_of_many_runs_are_stored_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes while the connection is busy shares the next statement; one refused run does
+    no harm to the others."""
+    statements = []
+    alone = Connection.alone
+
+    async def counted(connection: Connection, sql: str, values: Sequence[SQLValue]) -> None:
+        statements.append(values)
+        await alone(connection, sql, values)
+
+    async with opened(tmp_path) as store:
+        runs = [(await add_run(store, await add_thread(store))).id for _ in range(20)]
+        monkeypatch.setattr(Connection, "alone", counted)
+
+        def events(first: int) -> list[tuple[int, str, str]]:
+            return [(first + n, "thread.message.delta", f'{{"n":{first + n}}}') for n in range(15)]
+
+        await asyncio.gather(*(store.append_events(run, events(1)) for run in runs))
+        # 300 events: as many statements as it takes, and the first, before which nobody waited
+        assert len(statements) <= 4
+        answers = await asyncio.gather(
+            *(store.append_events(run, events(16)) for run in [*runs[:5], "run_gone", *runs[5:]]),
+            return_exceptions=True,
+        )
+        assert [type(answer) for answer in answers if answer is not None] == [NotFound]
+        assert isinstance(answers[5], NotFound)
+        for run in runs:
+            assert await store.events.since(run) == events(1) + events(16)
 
 
 @asynchronous

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import runpy
+import urllib.request
 
 import nbformat
 from playwright.sync_api import expect
 
 from tests.fakes.answers import code, say
 from tests.fakes.upstream import ScriptedUpstream
-from tests.ui.conftest import Lab
+from tests.ui.conftest import ROOT, Lab
 from tests.ui.page import PanelPage
 
 
@@ -129,3 +131,34 @@ def test_the_settings_are_obeyed(panel: PanelPage) -> None:
         expect(panel.message).to_have_value("one\n")
     finally:
         panel.page.evaluate("jupyterapp.serviceManager.settings.save('jupyter-ci-ext:panel', '{}')")
+
+
+def test_a_link_opens_lab_with_the_panel_on_a_thread(
+    panel: PanelPage, upstream: ScriptedUpstream, lab: Lab
+) -> None:
+    """As Binder's links do: the workspace they name is one that binder/welcome.py has written."""
+    welcome = runpy.run_path(str(ROOT / "binder" / "welcome.py"))
+    panel.use("scripted")
+    upstream.enqueue(say("Welcome, whoever you are."))
+    panel.ask("Hello")
+    thread = json.loads(_request(lab, "openai/v1/threads"))["data"][0]["id"]
+    workspace = welcome["workspace"](thread)
+    _request(lab, f"lab/api/workspaces/{welcome['WORKSPACE']}", workspace)
+    page = panel.page.context.new_page()
+    page.goto(f"{lab.url}lab/workspaces/{welcome['WORKSPACE']}?token={lab.token}")
+    shown = page.locator("#jupyter-ci-ext-panel")
+    expect(shown).to_be_visible(timeout=90_000)
+    expect(shown).to_contain_text("Welcome, whoever you are.", timeout=60_000)
+
+
+def _request(lab: Lab, path: str, body: object = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(
+        lab.url + path,
+        data,
+        {"Authorization": f"token {lab.token}", "Content-Type": "application/json"},
+        method="GET" if data is None else "PUT",
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        content: bytes = answer.read()
+    return content

@@ -82,7 +82,7 @@ function isolationWord(
     case 'strong':
       return trans.__('Sandboxed');
     case 'weak':
-      return trans.__('Partly isolated');
+      return trans.__('Limits only, not isolated');
     case 'refused':
       return trans.__('Code cannot run here');
     case 'none':
