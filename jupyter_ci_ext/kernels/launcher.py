@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,18 @@ class Kernel:
     def usage(self) -> dict[str, Any]:
         """What it uses, against its limits; empty for a kernel that is gone."""
         return self._provisioner_dict("usage")
+
+    @property
+    def last_active(self) -> float:
+        """When anybody, such as a console on it, last had it do something; seconds since the epoch.
+
+        0 where that is not known.
+        """
+        kernel = self._manager.get_kernel(self.id) if self.listed else None
+        if getattr(kernel, "execution_state", None) == "busy":
+            return time.time()
+        last: object = getattr(kernel, "last_activity", None)
+        return last.timestamp() if isinstance(last, datetime) else 0.0
 
     def connect(self) -> Connection:
         """A new connection to it; wait for that to be ready."""

@@ -98,6 +98,7 @@ class InstantKernel(Kernel):
         self.id = uuid.uuid4().hex
         self.data_path = "/mnt/data"
         self.running = True
+        self.attached_at = 0.0
         self._transport = transport
         self._log = logging.getLogger("test")
 
@@ -112,6 +113,10 @@ class InstantKernel(Kernel):
     @property
     def usage(self) -> dict[str, Any]:
         return {"processes": 1}
+
+    @property
+    def last_active(self) -> float:
+        return self.attached_at
 
     def connect(self) -> Connection:
         return Connection(self._transport(self))

@@ -304,6 +304,23 @@ def test_the_workspace_is_counted_before_the_end_is_told(
     wait(scenario())
 
 
+def test_what_others_do_with_a_kernel_counts_as_use(sessions: Sessions, wait: Wait) -> None:
+    async def scenario() -> None:
+        async with sessions.use("thread_console") as session:
+            await printed(session, "x = 5")
+        before = session.last_active
+        assert session._kernel is not None
+        console = session._kernel.connect()
+        try:
+            await console.wait_ready(30)
+            console.execute("import time; time.sleep(0.2)", lambda _: None)
+            await until(lambda: session.last_active > before + 0.2)
+        finally:
+            console.close()
+
+    wait(scenario())
+
+
 def test_figures_are_shown(sessions: Sessions, wait: Wait) -> None:
     pytest.importorskip("matplotlib")
 
