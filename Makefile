@@ -74,6 +74,7 @@ test: test-python test-panel test-browser
 # an ordinary user can run, where this is root's.
 test-python: $(VENV)/.dev
 	-@$(BIN)/python -m tests.conformance.environments
+	-@$(BIN)/python -m tests.gateway.gateways
 	-@$(BIN)/python -m tests.sandbox.ordinary
 	$(BIN)/python -m pytest --ignore=tests/ui
 

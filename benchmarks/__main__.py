@@ -10,7 +10,17 @@ import time
 from .measure import Result
 from .report import RESULTS, brief, machine, save, table
 
-FAMILIES = ("cell", "first", "compute", "stream", "rest", "transfer", "collect", "footprint")
+FAMILIES = (
+    "cell",
+    "first",
+    "compute",
+    "stream",
+    "rest",
+    "transfer",
+    "collect",
+    "gateway",
+    "footprint",
+)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ PANEL = "jupyter-ci-ext"
 GREETING = """\
 This is a trial of the code interpreter on mybinder.org. The model here is a **demo, not an AI**: it \
 knows about a dozen kinds of questions about a table, and writes real code for them. The code ran in \
-this pod; the shield below says how it was isolated. Everything is thrown away when you leave.
+this pod; the shield above says how it was isolated. Everything is thrown away when you leave.
 
 Attach a table of yours, or ask more about this one: 178 wines and what was measured of them."""
 

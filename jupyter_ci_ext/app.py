@@ -32,8 +32,10 @@ from .api.routing import address_pattern
 from .api.telemetry import Telemetry
 from .errors import CodeInterpreterError
 from .kernels.config import SessionPool
+from .kernels.remote.config import RemoteKernels
 from .llm.config import ModelProvider
 from .sandbox.config import Sandbox
+from .site_limits import Limited, at_most, bounded
 
 if TYPE_CHECKING:
     from .api.rooms import Rooms
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from .engine.limits import RunLimits
     from .engine.supervisor import Supervisor
     from .events import EventBus
+    from .kernels.launcher import Launcher
     from .kernels.pool import Sessions
     from .wire.extension import Limits
 
@@ -50,6 +53,7 @@ _HEAVY = (
     "jupyter_ci_ext.api.workspace",
     "jupyter_ci_ext.engine.supervisor",
     "jupyter_ci_ext.kernels.pool",
+    "jupyter_ci_ext.kernels.remote.launcher",
     "jupyter_ci_ext.llm.provider",
     "jupyter_ci_ext.store.database",
 )
@@ -58,18 +62,24 @@ _HEAVY = (
 _STOP_SECONDS = 15.0
 
 # JupyterHub's culler looks at the last activity; it is told anew this often while a run is live.
-_REPORT_SECONDS = 20.0
+_REPORT_SECONDS = 2.0
 
 # Parameters of addresses that have words of the user's; the access log leaves their values out.
 _SECRET = ("search", "name")
 
 
-class CodeInterpreterApp(ExtensionApp):
+class CodeInterpreterApp(Limited, ExtensionApp):
     """The OpenAI Assistants API with a sandboxed code interpreter, on this Jupyter server."""
 
     name = "jupyter_ci_ext"
     description = __doc__ or ""
-    classes = [ServerApp, Sandbox, SessionPool, ModelProvider]  # noqa: RUF012
+    classes = [ServerApp, Sandbox, SessionPool, RemoteKernels, ModelProvider]  # noqa: RUF012
+    tightened = {  # noqa: RUF012
+        **dict.fromkeys(("run_expiry", "max_upload_bytes"), bounded),
+        **dict.fromkeys(("max_code_calls", "max_json_bytes"), at_most),
+    }
+    # what is wrong with them is for who uses it to read, not to stop the server
+    limited_at_once = False
 
     data_dir = Unicode(
         help="Directory of the database, the files and the workspaces; made with mode 0700. Empty: "
@@ -199,6 +209,7 @@ class CodeInterpreterApp(ExtensionApp):
     # ---- at the first request ----------------------------------------------------------------
 
     async def _bring_up(self) -> Router:
+        self.keep_to_limits()
         await to_thread.run_sync(_import_rooms)
         from .api.routing import HandlerRouter
         from .api.urls import rules
@@ -218,6 +229,7 @@ class CodeInterpreterApp(ExtensionApp):
         from .events import EventBus
         from .kernels.leftovers import Workspaces
         from .kernels.pool import Sessions
+        from .kernels.remote.launcher import launcher_for
         from .llm.provider import Models
         from .services.bundle import Services
         from .services.retention import Housekeeping, Retention
@@ -232,14 +244,23 @@ class CodeInterpreterApp(ExtensionApp):
         closing.push_async_callback(self._limited, "models", models.close)
         workspaces, kernel_manager = data_dir / "workspaces", self.serverapp.kernel_manager
         root = Path(self.serverapp.root_dir) if sandbox.workspace_folders else None
+        remote = RemoteKernels(parent=self)
+        launcher = launcher_for(kernel_manager, pool, remote, sandbox.policy())
         tell = self._telemetry
         sessions = Sessions(
-            pool, sandbox, kernel_manager, workspaces, self.log, root=root, tell=tell
+            pool,
+            sandbox,
+            kernel_manager,
+            workspaces,
+            self.log,
+            launcher=launcher,
+            root=root,
+            tell=tell,
         )
         closing.push_async_callback(self._limited, "sessions", sessions.stop)
         await sessions.start()
         closing.callback(_show_gauges(sessions, data_dir))
-        bus, limits = EventBus(), self._run_limits(sandbox)
+        bus, limits = EventBus(), self._run_limits(sandbox, launcher)
         supervisor = Supervisor(
             store=store,
             bus=bus,
@@ -266,7 +287,9 @@ class CodeInterpreterApp(ExtensionApp):
             workspace=Workspace(
                 self.serverapp.contents_manager, services, store, self.max_upload_bytes or None
             ),
-            status=StatusReport(services, self._limits(sandbox, pool), partial(_probe, sandbox)),
+            status=StatusReport(
+                services, self._limits(sandbox, pool), partial(_probe, sandbox, launcher)
+            ),
         )
 
     async def _report(self, bus: EventBus) -> None:
@@ -311,18 +334,20 @@ class CodeInterpreterApp(ExtensionApp):
             keep_alive=self.keep_alive or None,
         )
 
-    def _run_limits(self, sandbox: Sandbox) -> RunLimits:
+    def _run_limits(self, sandbox: Sandbox, launcher: Launcher) -> RunLimits:
         from .engine.limits import RunLimits
 
-        policy = sandbox.policy()
+        policy, remote = sandbox.policy(), launcher.remote
         return RunLimits(
             code_calls=self.max_code_calls,
             expiry=round(self.run_expiry),
-            memory=policy.memory or None,
+            memory=None if remote else policy.memory or None,
             execution_time=policy.execution_seconds or None,
             disk=policy.disk or None,
             python=policy.python,
-            folders=sandbox.workspace_folders,
+            folders=sandbox.workspace_folders and not remote,
+            network=remote is not None and remote.network,
+            packages=None if remote is None else remote.packages,
         )
 
     def _limits(self, sandbox: Sandbox, pool: SessionPool) -> Limits:
@@ -383,7 +408,7 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-async def _probe(sandbox: Sandbox) -> dict[str, Any]:
+async def _probe(sandbox: Sandbox, launcher: Launcher) -> dict[str, Any]:
     from .sandbox.probe import probe
 
-    return (await probe(sandbox.policy())).to_dict()
+    return launcher.report() or (await probe(sandbox.policy())).to_dict()

@@ -10,7 +10,9 @@ from pathlib import Path
 from traitlets.config import Configurable
 
 from jupyter_ci_ext.app import CodeInterpreterApp
+from jupyter_ci_ext.hub.config import HubModelService
 from jupyter_ci_ext.kernels.config import SessionPool
+from jupyter_ci_ext.kernels.remote.config import RemoteKernels
 from jupyter_ci_ext.llm.config import ModelProvider
 from jupyter_ci_ext.sandbox.config import Sandbox
 
@@ -19,7 +21,9 @@ CLASSES: tuple[type[Configurable], ...] = (
     CodeInterpreterApp,
     Sandbox,
     SessionPool,
+    RemoteKernels,
     ModelProvider,
+    HubModelService,
 )
 BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
 

@@ -14,7 +14,7 @@ PACKAGE = Path(jupyter_ci_ext.__file__).parent
 
 LAYERS = (
     {"errors", "ids", "lifecycle", "metrics", "quiet", "to_thread"},
-    {"wire"},
+    {"wire", "hub", "site_limits"},
     {"events", "store", "llm", "sandbox"},
     {"kernels"},
     {"engine"},
@@ -28,6 +28,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # What a room must not import, wherever it stands in the order.
 FORBIDDEN = {
     "wire": {"tornado", "sqlite3", "aiosqlite", "jupyter_server"},
+    "hub": {"jupyter_server", "jupyter_client", "jupyter_ci_ext.metrics"},
     "store": {"tornado", "jupyter_server"},
     "sandbox": {"tornado", "jupyter_server"},
     "kernels": {"jupyter_ci_ext.wire"},

@@ -19,7 +19,7 @@ from jupyter_server.utils import url_path_join
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler
 
-from ..errors import CodeInterpreterError, InvalidRequest, PayloadTooLarge
+from ..errors import CodeInterpreterError, InvalidRequest, NotFound, PayloadTooLarge
 from ..ids import new_id
 from ..quiet import kind, trace
 from . import dialect
@@ -32,6 +32,10 @@ NO_CREDENTIALS = "Missing bearer or basic authentication in header"
 BAD_KEY = (
     "Incorrect API key provided: {key}. The API key is a token of this Jupyter server, as "
     "`jupyter server list` shows it, or one made on JupyterHub's Token page."
+)
+
+NO_VECTOR_STORES = (
+    "Vector stores are not available on this server: give files to the code interpreter instead."
 )
 
 # Headers the official clients send from a browser, beyond those Jupyter Server allows itself.
@@ -241,6 +245,8 @@ class NotFoundHandler(BaseHandler):
         """Refuse strangers first, then say that there is nothing here."""
         await super().prepare()
         if not self._preflight:
+            if re.match(r"(/v1)?/vector_stores(/|$)", self.api_path):
+                raise NotFound(NO_VECTOR_STORES)
             raise InvalidURL(str(self.request.method), self.api_path)
 
 

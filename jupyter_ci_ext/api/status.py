@@ -48,7 +48,7 @@ def _flat(report: dict[str, Any]) -> dict[str, Any]:
     measured = report.get("isolation") or {}
     return {
         "level": report["level"],
-        "name": _NAMES.get(report["level"], "none"),
+        "name": report.get("name") or _NAMES.get(report["level"], "none"),
         "minimum_level": report["minimum_level"],
         "sufficient": report["sufficient"],
         "layers": measured.get("layers", []),

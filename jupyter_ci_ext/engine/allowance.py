@@ -29,6 +29,7 @@ class Spent:
 
 
 Closed = Literal["", "limit", "repeated", "stray"]
+Stopped = Literal["limit", "repeated", "stray", "silent"]
 
 TOLD: Final[dict[Closed, str]] = {
     "limit": "This was the last of {calls} code executions in this run. Answer the user now with "
@@ -38,10 +39,11 @@ TOLD: Final[dict[Closed, str]] = {
     "stray": "Answer the user now without calling functions.",
 }
 
-SAID: Final[dict[Closed, str]] = {
+SAID: Final[dict[Stopped, str]] = {
     "limit": "I stopped here: the limit of {calls} code executions for one run is reached.",
     "repeated": "I stopped here: the same code gave the same result again.",
     "stray": "I stopped here: no function of that name is available.",
+    "silent": "The model ended its turn without an answer.",
 }
 
 
@@ -60,9 +62,9 @@ def exhausted(
     return None
 
 
-def last_words(closed: Closed, allowance: Allowance, result: str) -> str:
+def last_words(why: Stopped, allowance: Allowance, result: str) -> str:
     """What is known, said in place of a model that does not say it."""
-    said = SAID[closed].format(calls=allowance.code_calls)
+    said = SAID[why].format(calls=allowance.code_calls)
     if not result:
         return said
     return f"{said} The last result was:\n\n```\n{shorten(result, 2000).strip()}\n```"

@@ -9,7 +9,12 @@ from typing import Final
 
 from jupyter_ci_ext import to_thread
 from jupyter_ci_ext.engine.allowance import Spent
-from jupyter_ci_ext.engine.environment import describe, installed
+from jupyter_ci_ext.engine.environment import (
+    UNKNOWN,
+    describe,
+    describe_search,
+    installed,
+)
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.transcript import (
     Background,
@@ -23,6 +28,7 @@ from jupyter_ci_ext.kernels.workspace import StagedFile
 from jupyter_ci_ext.llm.base import LLM, FileNote, ImagePart, Turn
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.store.files import StoredFile
+from jupyter_ci_ext.wire.azure import file_id_out
 from jupyter_ci_ext.wire.message import Message
 from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.run_step import RunStep, ToolCallsDetails
@@ -84,16 +90,21 @@ async def read_brief(
     environment = ""
     if has_code_interpreter(run):
         environment = describe(
-            background.files,
+            [replace(file, id=_known_as(file.id, run, messages)) for file in background.files],
             list(
                 {
                     file.file.filename: (file.file.filename, file.file.bytes) for file in made
                 }.values()
             ),
             limits,
-            await to_thread.run_sync(installed, limits.python),
+            await to_thread.run_sync(installed, limits.python)
+            if limits.packages is None
+            else limits.packages or UNKNOWN,
             folder,
         )
+    if any(tool.type == "file_search" for tool in run.tools):
+        search = describe_search(code=has_code_interpreter(run))
+        environment = f"{environment}\n\n{search}" if environment else search
     turn = first_turn(
         run, background, model=model, environment=environment, told=limits.told_characters
     )
@@ -109,6 +120,13 @@ async def read_brief(
         folder=folder,
         earlier_code=any(_codes(step) for each in steps.values() for step in each),
     )
+
+
+def _known_as(file_id: str, run: Run, messages: Sequence[Message]) -> str:
+    """The id the user calls a file by, which for users of Azure's clients is another one."""
+    texts = [part.text.value for each in messages for part in each.content if part.type == "text"]
+    azure = file_id_out(file_id)
+    return azure if any(azure in text for text in (run.instructions or "", *texts)) else file_id
 
 
 def staged_names(files: Sequence[StoredFile]) -> dict[str, str]:
@@ -130,11 +148,11 @@ async def _uploads(store: Store, run: Run, messages: Sequence[Message]) -> list[
         ids += assistant.tool_resources.code_files
     if thread is not None:
         ids += thread.tool_resources.code_files
+    # Files meant for a search that does not take place can at least be read by code.
+    readers = {"code_interpreter", "file_search"} if has_code_interpreter(run) else set()
     for message in messages:
         for attachment in message.attachments:
-            if message.run_id is None and any(
-                tool.type == "code_interpreter" for tool in attachment.tools
-            ):
+            if message.run_id is None and any(tool.type in readers for tool in attachment.tools):
                 ids.append(attachment.file_id)
     ids = list(dict.fromkeys(ids))
     found = await store.files.get_many(ids)

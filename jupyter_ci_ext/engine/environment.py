@@ -43,6 +43,14 @@ MADE: Final = """
 Written by earlier code of this conversation, there or in folders below:
 {lines}"""
 
+NO_SEARCH: Final = """\
+# File search
+Files cannot be searched here: nothing was searched, nothing can be cited. {instead} Where the \
+question needs what is in them, say that file search is not available; never guess at it."""
+
+READ_INSTEAD: Final = "Files attached for it are in /mnt/data: read them with Python."
+CANNOT_READ: Final = "You cannot read files that were attached for it."
+
 PACKAGES: Final = (
     "numpy",
     "pandas",
@@ -69,6 +77,9 @@ PACKAGES: Final = (
 """Packages that models like to use; those that are there are named."""
 
 _ASK_SECONDS: Final = 30
+
+UNKNOWN: Final = ("not known; import what you need and see",)
+"""Said in place of packages where they cannot be looked up."""
 
 MOST_FILES: Final = 100
 """Files that are named; of the others only the number is told."""
@@ -101,6 +112,11 @@ def describe(
         files=text,
         folder=FOLDER.format(name=_literal(folder)) if folder else "",
     )
+
+
+def describe_search(*, code: bool) -> str:
+    """The text for a model that was promised file search; *code*: it can run code."""
+    return NO_SEARCH.format(instead=READ_INSTEAD if code else CANNOT_READ)
 
 
 _ASK: Final = """

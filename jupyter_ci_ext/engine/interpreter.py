@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -34,6 +35,7 @@ from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output
 from jupyter_ci_ext.kernels.workspace import Collected, NewFile, StagedFile
 from jupyter_ci_ext.llm.base import CodeCall, ImagePart
 from jupyter_ci_ext.store.blobs import Blobs
+from jupyter_ci_ext.wire.azure import AZURE_FILE, file_id_out
 
 
 class SessionInfo(Protocol):
@@ -127,6 +129,8 @@ class Interpreter:
                 if session.folder_path:
                     paths[INSIDE] = session.folder_path
                 source = into_code(call.source, paths)
+                if AZURE_FILE in source:
+                    await session.stage(list(map(_also_for_azure, self._files)))
                 outputs = attend(session.execute(source), self._stop, session.interrupt)
                 async with aclosing(outputs):
                     async for output in outputs:
@@ -248,6 +252,14 @@ class Interpreter:
             await to_thread.run_sync(_discard, file.path)
         name = os.path.basename(file.name)
         return Made(name, blob.sha256, blob.size, file.name, file.replaces)
+
+
+def _also_for_azure(file: StagedFile) -> StagedFile:
+    """The file, to be found under the id that Azure's clients know as well.
+
+    Only for code that speaks of such ids: nobody else is to meet each file a third time.
+    """
+    return replace(file, aliases=(file_id_out(file.id),))
 
 
 def _discard(path: Path) -> None:

@@ -41,5 +41,7 @@ class RunLimits:
     """The interpreter whose packages the model is told of; empty: that of the server."""
     folders: bool = False
     """Whether a thread's metadata may name a folder of the user's for its code to read."""
+    packages: tuple[str, ...] | None = None
+    """The packages the model is told of, if they are not those of ``python``; empty: not known."""
     network: bool = False
     """Whether the code can reach a network, as the model is told."""

@@ -56,6 +56,8 @@ class Reply:
         """Whether anything has come."""
         self.refused_calls = False
         """Whether the model asked for something it may not."""
+        self.said_anything = False
+        """Whether there was any text, be it a refusal, other than blanks."""
         self._seen = seen
         self._closed = closed
         self._code = request.code and not closed
@@ -127,6 +129,7 @@ class Reply:
         if not text:
             return []
         self._characters += len(text)
+        self.said_anything |= not text.isspace()
         if isinstance(delta, RefusalDelta):
             return [RefusalDelta(text)]
         if self._calls:

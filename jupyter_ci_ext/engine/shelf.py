@@ -14,6 +14,7 @@ from jupyter_ci_ext.store.blobs import Blob
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.store.files import StoredFile
 from jupyter_ci_ext.store.transaction import Transaction
+from jupyter_ci_ext.wire.azure import file_id_out
 from jupyter_ci_ext.wire.file import File
 from jupyter_ci_ext.wire.run import Run
 
@@ -82,7 +83,7 @@ class Shelf:
         if interpreter is None:
             return None
         for file_id, known in interpreter.names.items():
-            if name in (known, file_id):
+            if name in (known, file_id, file_id_out(file_id)):
                 return file_id
         made = await interpreter.take_file(name)
         if made is not None:

@@ -49,7 +49,8 @@ class Background:
 
     ``messages`` and ``runs`` are the newest ones, oldest first; ``steps`` are those of ``runs``.
     ``pictures`` holds the contents of pictures, by file id, of which there may be fewer than are
-    mentioned. ``files`` are the user's files, under the names the code finds them by.
+    mentioned. ``files`` are those of the user's files that code can read, under the names it finds
+    them by.
     """
 
     messages: Sequence[Message] = ()
@@ -228,7 +229,7 @@ class _Writer:
         lines: list[str] = []
         for attachment in message.attachments:
             file = self._files.get(attachment.file_id)
-            if file is not None and any(t.type == "code_interpreter" for t in attachment.tools):
+            if file is not None and attachment.tools:
                 lines.append(f"/mnt/data/{file.name}")
         unique = list(dict.fromkeys(lines))
         return f"[Attached: {', '.join(unique)}]" if unique else ""

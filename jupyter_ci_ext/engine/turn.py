@@ -7,7 +7,8 @@ Code that fails is no failure here: its traceback goes back to the model, which 
 ends by itself when the model answers without calling anything, or calls functions of the caller. It
 is *closed*, which means that the model is told to answer and gets no tools any more, when the code
 calls of the run are used up, or when the same code has given the same result twice. A model that
-still asks for code then gets no further: the loop says in its place what is known.
+still asks for code then gets no further: the loop says in its place what is known. So it does for a
+model that says nothing at all, lest the newest message of the thread be taken for the answer.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from jupyter_ci_ext.engine.allowance import (
     Allowance,
     Closed,
     Spent,
+    Stopped,
     exhausted,
     last_words,
 )
@@ -127,6 +129,7 @@ class _Loop:
         }
         self._gave: dict[str, str] = {}  # what a piece of code gave the last time
         self._last_result = ""
+        self._showed = False  # whether the last code showed pictures, an answer of their own
         self._strays = 0
         self._closed: Closed = "limit" if spent.code_calls >= allowance.code_calls else ""
 
@@ -170,8 +173,10 @@ class _Loop:
             yield Ended("content_filter" if reply.finish == "content_filter" else _CUT)
             return
         if not reply.asked_for_anything:
-            if self._closed and reply.refused_calls and not reply.text.strip():
-                yield TextDelta(last_words(self._closed, self._allowance, self._last_result))
+            refused = self._closed if reply.refused_calls else ""
+            if not reply.said_anything and (refused or not self._showed):
+                why: Stopped = refused or "silent"
+                yield TextDelta(last_words(why, self._allowance, self._last_result))
             most = self._allowance.max_prompt_tokens
             over = most is not None and self._spent.prompt_tokens > most
             yield Ended("max_prompt_tokens" if over else "answered")
@@ -245,6 +250,7 @@ class _Loop:
         """Whether it makes sense to let the model go on running code after this."""
         self._spent = replace(self._spent, code_calls=self._spent.code_calls + 1)
         self._last_result = result.text
+        self._showed = bool(result.images)
         source = call.source.strip()
         if self._spent.code_calls >= self._allowance.code_calls:
             self._closed = "limit"

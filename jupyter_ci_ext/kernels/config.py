@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from traitlets import Float, Integer, List, Unicode
-from traitlets.config import LoggingConfigurable
+
+from ..site_limits import Limited, at_most, bounded, exactly
 
 
-class SessionPool(LoggingConfigurable):
+class SessionPool(Limited):
     """Lifetimes and numbers of the code interpreter's sessions: one kernel per thread."""
+
+    tightened = {  # noqa: RUF012
+        "kernel_name": exactly,
+        **dict.fromkeys(("max_life", "idle_timeout"), bounded),
+        **dict.fromkeys(("max_sessions", "warm_spares", "start_timeout"), at_most),
+        **dict.fromkeys(("max_new_files", "max_file_size", "max_display_bytes"), at_most),
+    }
 
     kernel_name = Unicode(
         "code-interpreter",
-        help="Name of the kernelspec that sessions use. It must name this package's provisioner; "
-        "any other is refused and no code runs.",
+        help="Name of the kernelspec that sessions use. It must name this package's provisioner, or "
+        "be among c.RemoteKernels.allowed; any other is refused and no code runs.",
     ).tag(config=True)
 
     max_life = Float(

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -46,12 +46,21 @@ GOING = "The kernel was shut down or restarted by somebody else."
 class Transport(ABC):
     """Carries messages to one kernel and back; `Connection` is the only caller."""
 
+    epoch = 0
+    """How often the way to the kernel was opened anew; what was under way then may be lost."""
+
     @abstractmethod
     def open(self, deliver: Callable[[Channel, Message], None]) -> None:
         """Begin to receive; called once, before anything is sent."""
 
     @abstractmethod
-    def send(self, channel: Channel, msg_type: str, content: dict[str, Any]) -> str:
+    def send(
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: dict[str, Any],
+        buffers: Sequence[bytes] = (),
+    ) -> str:
         """Send a request without waiting; returns its message id."""
 
     @abstractmethod
@@ -90,11 +99,17 @@ class ZmqTransport(Transport):
         self._open("iopub", self._kernel.connect_iopub(identity=identity))
         self._open("shell", self._kernel.connect_shell(identity=identity))
 
-    def send(self, channel: Channel, msg_type: str, content: dict[str, Any]) -> str:
+    def send(
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: dict[str, Any],
+        buffers: Sequence[bytes] = (),
+    ) -> str:
         message = self._session.msg(msg_type, content)
         # Through the stream, not its socket: a send on that can swallow the one sign there is of
         # a message that came in, which the stream would then never see.
-        self._session.send(self._streams[channel], message)
+        self._session.send(self._streams[channel], message, buffers=list(buffers) or None)
         return str(message["header"]["msg_id"])
 
     async def lost(self) -> str | None:
@@ -169,6 +184,9 @@ class Request:
     reply: dict[str, Any] | None = None
     idle: bool = False
     heard: float = field(default_factory=time.monotonic)
+    epoch: int = 0
+    broken: bool = False
+    """Whether the reply was lost on its way, together with what else was on the way then."""
 
 
 class Connection:
@@ -178,6 +196,8 @@ class Connection:
         self._transport = transport
         self._request: Request | None = None
         self._info: set[str] = set()
+        self._sounding: str | None = None
+        self._hearers: dict[str, Callable[[Channel, Message], None]] = {}
         self._replied = asyncio.Event()
         self._published = asyncio.Event()
         self._announced: str | None = None
@@ -232,8 +252,30 @@ class Connection:
             "stop_on_error": False,
         }
         msg_id = self._transport.send("shell", "execute_request", content)
-        self._request = Request(msg_id, take, asyncio.get_running_loop().create_future())
+        done = asyncio.get_running_loop().create_future()
+        self._request = Request(msg_id, take, done, epoch=self._transport.epoch)
         return self._request
+
+    @property
+    def epoch(self) -> int:
+        """How often the way to the kernel was opened anew."""
+        return self._transport.epoch
+
+    def send(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        buffers: Sequence[bytes],
+        hear: Callable[[Channel, Message], None],
+    ) -> str:
+        """Send any other request; *hear* gets what comes back, until `forget` is called."""
+        msg_id = self._transport.send("shell", msg_type, content, buffers)
+        self._hearers[msg_id] = hear
+        return msg_id
+
+    def forget(self, msg_id: str) -> None:
+        """Ignore whatever still comes back for the request *msg_id*."""
+        self._hearers.pop(msg_id, None)
 
     async def wait(self, request: Request, seconds: float) -> bool:
         """Wait at most *seconds*, and never longer than `WATCH`, for *request* to be done.
@@ -242,6 +284,10 @@ class Connection:
         """
         await asyncio.wait({request.done}, timeout=max(0.0, min(seconds, WATCH)))
         if not request.done.done():
+            if request.epoch != self._transport.epoch:
+                # A kernel answers in order: once it answers this, no other reply is to come.
+                request.epoch = self._transport.epoch
+                self._sounding = self._transport.send("shell", "kernel_info_request", {})
             if request.reply is not None and time.monotonic() - request.heard > IDLE_GRACE:
                 self._transport.reopen_iopub()
                 request.take(StreamText("stderr", OUTPUT_LOST))
@@ -271,6 +317,7 @@ class Connection:
         msg_type = message["msg_type"]
         parent = message["parent_header"]
         parent_id = parent.get("msg_id") if isinstance(parent, dict) else None
+        parent_id = parent_id if isinstance(parent_id, str) else ""  # anything may come
         request = self._request
         if channel == "iopub":
             self._published.set()
@@ -278,6 +325,17 @@ class Connection:
         elif parent_id in self._info:
             self._info.discard(parent_id)
             self._replied.set()
+        elif parent_id and parent_id == self._sounding:
+            self._sounding = None
+            if request is not None and request.reply is None:
+                request.reply, request.broken = {"status": "unknown"}, True
+                request.idle = True
+                self._settle(request)
+                return
+        hear = self._hearers.get(parent_id)
+        if hear is not None:
+            hear(channel, message)
+            return
         if request is None or parent_id != request.msg_id:
             return
         request.heard = time.monotonic()

@@ -20,6 +20,7 @@ from jupyter_core.utils import ensure_async
 
 from jupyter_ci_ext.errors import CodeInterpreterError, SandboxUnavailable, SessionLost
 from jupyter_ci_ext.kernels.connection import WATCH, Connection, ZmqTransport
+from jupyter_ci_ext.kernels.remote.specs import RemoteSpec
 from jupyter_ci_ext.quiet import kind
 from jupyter_ci_ext.sandbox.policy import Launch
 
@@ -30,6 +31,12 @@ STOP_SECONDS = 5.0
 
 class Kernel:
     """One kernel of the server's kernel manager, held on behalf of a session."""
+
+    shares_files = True
+    """Whether it sees the workspace's own folder, so that its files outlive it however it ends."""
+    can_restart = True
+    """Whether it can be restarted in its place; else it is ended, and another one started."""
+    stop_seconds = STOP_SECONDS
 
     def __init__(self, manager: Any, kernel_id: str, data_path: str) -> None:
         self.id = kernel_id
@@ -62,10 +69,11 @@ class Kernel:
         0 where that is not known.
         """
         kernel = self._manager.get_kernel(self.id) if self.listed else None
-        if getattr(kernel, "execution_state", None) == "busy":
-            return time.time()
         last: object = getattr(kernel, "last_activity", None)
-        return last.timestamp() if isinstance(last, datetime) else 0.0
+        if not isinstance(last, datetime):  # not kept by whoever manages it
+            return 0.0
+        busy = getattr(kernel, "execution_state", None) == "busy"
+        return time.time() if busy else last.timestamp()
 
     def connect(self) -> Connection:
         """A new connection to it; wait for that to be ready."""
@@ -105,6 +113,19 @@ class Kernel:
     async def _runs(self) -> bool:
         return self.listed and bool(await ensure_async(self._manager.is_alive(self.id)))
 
+    async def prepare(self, connection: Connection) -> None:
+        """Get it ready for code, over *connection*; called once after each start.
+
+        Raises `SandboxUnavailable` or `SessionLost` if it is not fit for it.
+        """
+
+    async def fetch(self) -> list[str]:
+        """Have the workspace hold what code wrote; notes on what could not be had.
+
+        Nothing to do for a kernel that `shares_files`. Raises `StoreError` when the disk is full.
+        """
+        return []
+
     async def adopt(self, paths: Sequence[Path]) -> None:
         """Make files that were put into the workspace belong to the code."""
         provisioner = self._provisioner()
@@ -130,7 +151,7 @@ class Kernel:
         with anyio.CancelScope(shield=True):
             try:
                 stopping = ensure_async(self._manager.shutdown_kernel(self.id, now=True))
-                await asyncio.wait_for(stopping, STOP_SECONDS)
+                await asyncio.wait_for(stopping, self.stop_seconds)
             except Exception as error:
                 self._log.warning("Kernel %s did not end properly: %s", self.id, kind(error))
                 if self.listed:
@@ -166,6 +187,15 @@ class Launcher:
     def __init__(self, manager: Any, kernel_name: str) -> None:
         self._manager = manager
         self._kernel_name = kernel_name
+
+    @property
+    def remote(self) -> RemoteSpec | None:
+        """What is said of the kernels if they run on other machines; None if they run here."""
+        return None
+
+    def report(self) -> dict[str, Any] | None:
+        """What isolates code, if not the sandbox of this machine; None if that does."""
+        return None
 
     async def start(self, launch: Launch) -> Kernel:
         """A new kernel in a sandbox as *launch* says.

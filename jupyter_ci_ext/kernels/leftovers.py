@@ -33,9 +33,9 @@ class Workspaces:
         """Whose workspaces there are."""
         return await self._there(self._slots.keys, [])
 
-    async def in_use(self, key: str) -> bool:
-        """Whether a session has it."""
-        return await to_thread.run_sync(self._in_use, key)
+    async def in_use(self, key: str, since: float) -> bool:
+        """Whether a session has it, or files were put there after *since* (Unix seconds)."""
+        return await to_thread.run_sync(self._in_use, key, since)
 
     async def size(self, key: str) -> int:
         """Bytes of its files; 0 if there is none."""
@@ -61,9 +61,14 @@ class Workspaces:
 
         return await to_thread.run_sync(looked)
 
-    def _in_use(self, key: str) -> bool:
+    def _in_use(self, key: str, since: float) -> bool:
         slot = self._slots.find(key)
-        return slot is not None and self._slots.is_held(slot)
+        if slot is None:
+            return False
+        with suppress(FileNotFoundError):  # where no code can reach it
+            if slot.record.stat().st_mtime >= since:
+                return True
+        return self._slots.is_held(slot)
 
     def _size(self, key: str) -> int:
         slot = self._slots.find(key)

@@ -225,7 +225,7 @@ class Sessions:
         Raises TimeoutError when somebody uses the session for more than *patience* seconds.
         """
         async with self._turn(key, patience) as entry, self._workspace(entry) as workspace:
-            return await workspace.remove(name)
+            return await (entry.session or workspace).remove(name)
 
     # ---- inside: to have a session -------------------------------------------------------------
 

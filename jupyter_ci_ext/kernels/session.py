@@ -34,6 +34,11 @@ State = Literal["starting", "idle", "busy", "lost"]
 
 KEPT = "Variables are kept."
 LOST = "Variables are lost; files in /mnt/data are kept."
+LOST_WITH_FILES = "Variables and files that this code wrote are lost; earlier files are kept."
+UNKNOWN = (
+    "The connection to the kernel broke while the code ran, perhaps because it put out too much at "
+    "once. How it ended is not known. Variables are kept."
+)
 LEFT = "The code ended its session with exit() or quit()."
 UNHEEDED = "It did not react to being interrupted, so its session was ended."
 STOPPING = "The server is stopping."
@@ -206,7 +211,18 @@ class Session:
 
     async def collect(self) -> Collected:
         """Copies of the files that code made or changed since the last call."""
-        return await self.workspace.collect()
+        notes: list[str] = []
+        if self._kernel is not None and self._connection is not None:
+            notes = await self._kernel.fetch()
+        collected = await self.workspace.collect()
+        return Collected(collected.files, [*notes, *collected.notes])
+
+    async def remove(self, name: str) -> bool:
+        """Delete a plain file, *name* relative to /mnt/data; False if there is none."""
+        removed = await self.workspace.remove(name)
+        if self._kernel is not None:
+            await self._kernel.adopt([])
+        return removed
 
     def open_file(self, name: str) -> BinaryIO | None:
         """A file of the workspace, verified and open for reading; None if there is none."""
@@ -296,6 +312,7 @@ class Session:
         connection = self._kernel.connect()
         try:
             await connection.wait_ready(self._start_timeout)
+            await self._kernel.prepare(connection)
             # Every kernel may have a user of its own, to whom the files were given.
             await self.workspace.adopted()
         except BaseException:
@@ -335,6 +352,9 @@ class Session:
         if not await self.alive() or self._kernel is None:
             await self._leave()  # the next use starts a new one
             return
+        if not self._kernel.can_restart:
+            await self.close("restarted")
+            return
         self._over("restarted")
         self._disconnect()
         try:
@@ -358,15 +378,16 @@ class Session:
     async def _drive(self, execution: _Execution, code: str) -> None:
         started = time.monotonic()
         end = ExecutionEnd("lost", STOPPING, kept=False)
+        lost = LOST if self._kernel is None or self._kernel.shares_files else LOST_WITH_FILES
         try:
-            end = await self._run(execution, code)
+            end = await self._run(execution, code, lost)
         except CodeInterpreterError as error:
             await self._leave()
-            end = ExecutionEnd("lost", f"{error.message} {LOST}", kept=False)
+            end = ExecutionEnd("lost", f"{error.message} {lost}", kept=False)
         except Exception as error:
             self._log.error("Running code in session %s failed: %s", self.key, trace(error))
             await self.close("failed")
-            end = ExecutionEnd("lost", f"The session failed. {LOST}", kept=False)
+            end = ExecutionEnd("lost", f"The session failed. {lost}", kept=False)
         finally:
             self._active = time.time()
             self._execution = None
@@ -375,7 +396,7 @@ class Session:
             EXECUTIONS.labels(end.status).observe(end.seconds)
             execution.outputs.put(end)
 
-    async def _run(self, execution: _Execution, code: str) -> ExecutionEnd:
+    async def _run(self, execution: _Execution, code: str, lost: str) -> ExecutionEnd:
         connection = self._connection
         if connection is None:
             raise SessionLost("The session was closed.")
@@ -385,18 +406,18 @@ class Session:
             if now >= execution.deadline:
                 if execution.cause is not None:
                     await self.close("timeout")
-                    return self._ended(execution.cause, kept=False)
+                    return self._ended(execution.cause, lost)
                 await self._interrupt(execution, "timeout")
             elif now >= execution.interrupt_at:
                 await self._interrupt(execution, execution.cause or "interrupted")
         if _leaves(request.reply):
             await self.close("exited")
-            return ExecutionEnd("lost", f"{LEFT} {LOST}", kept=False)
+            return ExecutionEnd("lost", f"{LEFT} {lost}", kept=False)
         # what the code has written is counted before its end is told
         reason = await self._kernel.check() if self._kernel is not None else None
         if reason is not None:
-            await self.close()
-            return ExecutionEnd("lost", f"{reason} {LOST}", kept=False)
+            await self.close("lost")
+            return ExecutionEnd("lost", f"{reason} {lost}", kept=False)
         return self._finished(execution, request)
 
     async def _interrupt(
@@ -413,17 +434,21 @@ class Session:
     def _finished(self, execution: _Execution, request: Request) -> ExecutionEnd:
         status = (request.reply or {}).get("status")
         if execution.cause is not None:
-            return self._ended(execution.cause, kept=True)
+            return self._ended(execution.cause)
+        if request.broken:
+            return ExecutionEnd("interrupted", UNKNOWN)
         if status == "aborted":
             return ExecutionEnd("interrupted", "The code was not run: the kernel dropped it.")
         return ExecutionEnd("ok" if status == "ok" else "error")
 
-    def _ended(self, cause: Literal["timeout", "interrupted"], *, kept: bool) -> ExecutionEnd:
+    def _ended(self, cause: Literal["timeout", "interrupted"], lost: str = "") -> ExecutionEnd:
         what = "The code was stopped."
         if cause == "timeout":
             limit = self._policy.execution_seconds
             what = f"The code ran longer than the limit of {limit:g} seconds and was stopped."
-        return ExecutionEnd(cause, f"{what} {KEPT if kept else f'{UNHEEDED} {LOST}'}", kept=kept)
+        return ExecutionEnd(
+            cause, f"{what} {f'{UNHEEDED} {lost}' if lost else KEPT}", kept=not lost
+        )
 
 
 def _leaves(reply: dict[str, Any] | None) -> bool:

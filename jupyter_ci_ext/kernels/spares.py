@@ -115,6 +115,7 @@ class Spares:
             kernel = await self._start(slot)
             connection = kernel.connect()
             await connection.wait_ready(self._start_timeout)
+            await kernel.prepare(connection)
             await self._import(connection)
             return Spare(slot, kernel, connection)
         except BaseException:

@@ -40,12 +40,16 @@ _COPIES = 4
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A file to be seen by the code: *path* holds its bytes and is not changed."""
+    """A file to be seen by the code: *path* holds its bytes and is not changed.
+
+    *aliases* are other ids that code may know it by.
+    """
 
     id: str
     name: str
     path: Path
     size: int
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,8 @@ class Workspace:
                                 raise
                             continue  # deleted since somebody asked for it to be staged
                         written.append(self.path / name)
-                    _link_id(root, file.id, name)
+                    for file_id in (file.id, *file.aliases):
+                        _link_id(root, file_id, name)
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise

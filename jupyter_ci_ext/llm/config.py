@@ -30,18 +30,24 @@ SEEING = [
 ]
 
 
+HUB_VARIABLE = "JUPYTER_CI_EXT_MODELS_URL"
+"""Set by JupyterHub where it has a service that lends the site's model (`jupyter_ci_ext.hub`)."""
+
+
 class ModelProvider(LoggingConfigurable):
     """Where the language models are, and how to speak to them."""
 
     base_url = Unicode(
         help="""Base URL of an OpenAI-compatible server, most often ending in /v1. Default:
-        OPENAI_BASE_URL of the server process; else api.openai.com where there is a key, and only
+        OPENAI_BASE_URL of the server process; else the model service of the JupyterHub, where it
+        has one (JUPYTER_CI_EXT_MODELS_URL); else api.openai.com where there is a key, and only
         the demo model where there is none.""",
     ).tag(config=True)
 
     api_key = Unicode(
-        help="""API key for that server. Default: OPENAI_API_KEY of the server process. It never
-        leaves the process other than to that server.""",
+        help="""API key for that server. Default: OPENAI_API_KEY of the server process, or for the
+        model service of the JupyterHub the server's own Hub token. It never leaves the process
+        other than to that server.""",
     ).tag(config=True)
 
     default_model = Unicode(
@@ -124,7 +130,8 @@ class ModelProvider(LoggingConfigurable):
         True,
         help="""Offer the models of a server that answers on 127.0.0.1 at port 11434, 1234 or 8080
         (Ollama, LM Studio, llama.cpp), listed as provider/model. On a machine shared by people who
-        do not trust each other turn it off: any of them can listen there.""",
+        do not trust each other turn it off: any of them can listen there. Default: off where
+        JupyterHub has a model service.""",
     ).tag(config=True)
 
     vision_models = List(
@@ -142,10 +149,20 @@ class ModelProvider(LoggingConfigurable):
 
     @default("base_url")
     def _base_url(self) -> str:
-        return os.environ.get("OPENAI_BASE_URL", "")
+        return os.environ.get("OPENAI_BASE_URL", "") or self._hub_url
+
+    @property
+    def _hub_url(self) -> str:
+        return os.environ.get(HUB_VARIABLE, "")
+
+    @default("local_discovery")
+    def _local_discovery(self) -> bool:
+        return not self._hub_url
 
     @default("api_key")
     def _api_key(self) -> str:
+        if self._hub_url and self.base_url == self._hub_url and not self.azure_endpoint:
+            return os.environ.get("JUPYTERHUB_API_TOKEN", "")
         azure = os.environ.get("AZURE_OPENAI_API_KEY", "") if self.azure_endpoint else ""
         return azure or os.environ.get("OPENAI_API_KEY", "")
 

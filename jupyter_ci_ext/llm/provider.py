@@ -272,7 +272,7 @@ class Models:
         try:
             client = await endpoint.client()
             await client.models.retrieve(name, timeout=5.0)
-        except openai.NotFoundError:
+        except (openai.NotFoundError, ValueError):  # or no name that can be asked for: ".."
             return False
         except openai.OpenAIError:
             return True  # not sure: the run will tell

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from traitlets import Bool, Dict, Enum, Float, Integer, List, TraitError, Unicode, validate
-from traitlets.config import LoggingConfigurable
 
+from ..site_limits import Limited, always_if, at_least, at_most, bounded, exactly, only_if, within
 from .policy import MINIMUM_MEMORY, GiB, MiB, Policy, human_size
 
 # The least value of each limit that still lets a kernel start; 0 is allowed where it means "none".
@@ -32,8 +32,22 @@ _SECONDS: dict[str, tuple[float, bool]] = {
 }
 
 
-class Sandbox(LoggingConfigurable):
+class Sandbox(Limited):
     """What surrounds every kernel of the kernelspec ``code-interpreter``."""
+
+    tightened = {  # noqa: RUF012
+        "minimum_level": at_least,
+        "python": exactly,
+        "bubblewrap": exactly,
+        "read_only_paths": within,
+        "workspace_folders": only_if,
+        "use_cgroups": always_if,
+        **dict.fromkeys(("memory", "cpus", "file_size", "disk", "files"), bounded),
+        "execution_seconds": bounded,
+        **dict.fromkeys(("processes", "open_files", "tmp_size", "shm_size", "home_size"), at_most),
+        **dict.fromkeys(("grace_seconds", "start_seconds", "watch_seconds"), at_most),
+        **dict.fromkeys(("log_bytes", "message_bytes"), at_most),
+    }
 
     minimum_level = Enum(
         [1, 2, 3],

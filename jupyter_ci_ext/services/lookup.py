@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from ..errors import InvalidRequest, NotFound
+from ..store.database import Store
 from ..store.files import StoredFile
 from ..store.transaction import Tables
 from ..wire.assistant import Assistant
@@ -14,6 +15,7 @@ from ..wire.message import Message
 from ..wire.run import Run
 from ..wire.run_step import RunStep
 from ..wire.thread import Thread
+from .collaborators import RunSupervisor
 
 T = TypeVar("T")
 
@@ -75,6 +77,13 @@ async def require_files(tables: Tables, named: Iterable[tuple[str, str]]) -> Non
     for param, id in pairs:
         if id not in there:
             raise InvalidRequest(f"No such File object: {id[:_SHOWN]}", param=param)
+
+
+async def look_after_thread(store: Store, supervisor: RunSupervisor, thread_id: str) -> None:
+    """End the run that holds a thread, if the server at work on it has died."""
+    active = await store.runs.get_active(thread_id)
+    if active is not None:
+        await supervisor.look_after(active)
 
 
 def _found(obj: T | None, kind: str, id: str) -> T:

@@ -14,7 +14,7 @@ from ..wire.thread import Thread
 from ..wire.v1 import MessageFile
 from .attached import page_of
 from .collaborators import RunSupervisor
-from .lookup import now, require_files, require_message, require_thread
+from .lookup import look_after_thread, now, require_files, require_message, require_thread
 
 
 class Messages:
@@ -26,9 +26,7 @@ class Messages:
 
     async def create(self, thread_id: str, params: CreateMessage) -> Message:
         """Add a message; raises `InvalidRequest` while a run holds the thread."""
-        active = await self._store.runs.get_active(thread_id)
-        if active is not None:  # its server may be dead
-            await self._supervisor.look_after(active)
+        await look_after_thread(self._store, self._supervisor, thread_id)
         async with self._store.transaction() as tx:
             thread = await require_thread(tx, thread_id)
             await tx.runs.require_idle(thread_id)

@@ -38,7 +38,7 @@ class WorkspaceKeeper(Protocol):
     """What is used of `jupyter_ci_ext.kernels.leftovers.Workspaces`."""
 
     async def keys(self) -> list[str]: ...
-    async def in_use(self, key: str) -> bool: ...
+    async def in_use(self, key: str, since: float) -> bool: ...
     async def size(self, key: str) -> int: ...
     async def remove(self, key: str) -> int: ...
     async def unclaimed(self) -> int: ...
@@ -84,8 +84,8 @@ class Retention:
         """What `clear` would do at *now* (Unix time in seconds), changing nothing."""
         found, before = Cleared(), self._before(now)
         aged = self._store.aged
-        threads = await self._idle(await aged.threads(before))
-        containers = await self._idle(await aged.containers(before))
+        threads = await self._idle(await aged.threads(before), before)
+        containers = await self._idle(await aged.containers(before), before)
         files = await self._unneeded(before, set(threads))
         expired = await self._store.files.expired()
         due = [each.upload.id for each in await self._store.uploads.due(int(_now(now)))]
@@ -130,7 +130,7 @@ class Retention:
 
     async def _clear_threads(self, before: int, done: Cleared) -> None:
         for id in await self._store.aged.threads(before):
-            if await self._workspaces.in_use(id):
+            if await self._workspaces.in_use(id, before):
                 continue
             async with self._store.transaction() as tx:
                 gone = await tx.aged.is_untouched(id, before) and await tx.threads.delete(id)
@@ -140,7 +140,7 @@ class Retention:
 
     async def _clear_containers(self, before: int, done: Cleared) -> None:
         for id in await self._store.aged.containers(before):
-            if await self._workspaces.in_use(id):
+            if await self._workspaces.in_use(id, before):
                 continue
             async with self._store.transaction() as tx:
                 gone = id in await tx.aged.containers(before) and await tx.containers.delete(id)
@@ -194,8 +194,8 @@ class Retention:
         """When something was last touched that is due; 0, which nothing was, to keep for ever."""
         return int(_now(now) - self._days * DAY) if self._days else 0
 
-    async def _idle(self, keys: list[str]) -> list[str]:
-        return [key for key in keys if not await self._workspaces.in_use(key)]
+    async def _idle(self, keys: list[str], before: int) -> list[str]:
+        return [key for key in keys if not await self._workspaces.in_use(key, before)]
 
     async def _unneeded(self, before: int, gone: set[str]) -> list[AgedFile]:
         """Files that runs wrote on threads that are *gone*, and that nothing else mentions."""

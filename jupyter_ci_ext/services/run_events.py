@@ -1,16 +1,27 @@
-"""The events of a run, from wherever they are: its live log, or what the store kept."""
+"""The events of a run, from wherever they are: its live log, or what the store kept.
+
+A run that another server on the same data directory works on has its events in the store alone;
+that is looked at again and again until the run is over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+import anyio
 
 from ..events import Event, RunLog
 from ..store.database import Store
 from ..wire.common import dump
-from ..wire.run import Run
+from ..wire.run import ACTIVE, Run
 from .collaborators import RunSupervisor
+from .lookup import require_run
 
-_BATCH = 500
+_BATCH: Final = 500
+
+_LOOK_SECONDS: Final = 0.5
+"""How long between two looks at a run that another server works on."""
 
 
 class RunEvents:
@@ -30,16 +41,26 @@ class RunEvents:
 
         Of a run whose events have been deleted for their age there is one: what became of it.
         """
-        log, seq = self._supervisor.log(run.id), 0
-        if log is None or not _whole(log):
-            while rows := await self._store.events.since(run.id, seq, _BATCH):
-                seq = rows[-1][0]
-                yield [Event(*row) for row in rows]
-        if log is not None:
-            async for batch in log.follow(seq):
-                yield batch
-        elif seq == 0:
-            yield [Event(1, f"thread.run.{run.status}", dump(run))]
+        seq, now = 0, run
+        while True:
+            log = self._supervisor.log(run.id)
+            over = log is None and now.status not in ACTIVE
+            if log is None or not _whole(log):
+                while rows := await self._store.events.since(run.id, seq, _BATCH):
+                    seq = rows[-1][0]
+                    yield [Event(*row) for row in rows]
+            if log is not None:
+                async for batch in log.follow(seq):
+                    yield batch
+                return
+            if over:
+                break
+            await anyio.sleep(_LOOK_SECONDS)
+            now = await self._supervisor.look_after(
+                await require_run(self._store, run.thread_id, run.id)
+            )
+        if seq == 0:
+            yield [Event(1, f"thread.run.{now.status}", dump(now))]
 
 
 def _whole(log: RunLog) -> bool:

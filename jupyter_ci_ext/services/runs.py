@@ -29,7 +29,14 @@ from ..wire.tool_params import (
 )
 from ..wire.tools import Tool, ToolChoice
 from .collaborators import ModelCatalog, RunSupervisor
-from .lookup import now, require_assistant, require_files, require_run, require_thread
+from .lookup import (
+    look_after_thread,
+    now,
+    require_assistant,
+    require_files,
+    require_run,
+    require_thread,
+)
 from .messages import add_message
 from .threads import make_thread
 
@@ -57,9 +64,7 @@ class Runs:
         """
         await require_thread(self._store, thread_id)
         assistant = await self._assistant(params)
-        active = await self._store.runs.get_active(thread_id)
-        if active is not None:
-            await self._supervisor.look_after(active)
+        await look_after_thread(self._store, self._supervisor, thread_id)
         async with self._store.transaction() as tx:
             thread = await require_thread(tx, thread_id)
             for n, message in enumerate(params.additional_messages or ()):
@@ -209,6 +214,12 @@ def _check_choice(choice: ToolChoice, tools: list[Tool]) -> None:
     """A tool that must be used has to be there."""
     if isinstance(choice, str):
         return
+    if choice["type"] == "file_search":
+        raise InvalidRequest(
+            "Invalid 'tool_choice': file search is not available on this server.",
+            param="tool_choice",
+            code="invalid_value",
+        )
     function = choice.get("function")
     name = function.get("name") if isinstance(function, dict) else None
     for tool in tools:

@@ -13,7 +13,10 @@ JSON = dict[str, Any]
 FOUNDRY_RUN_SECONDS: Final = 1800
 """How long after its creation a run of Foundry expires, in seconds."""
 
-_OURS, _AZURE = "file-", "assistant-"
+AZURE_FILE: Final = "assistant-"
+"""How ids of files begin for Azure's clients."""
+
+_OURS = "file-"
 
 _FILE_OBJECTS = frozenset(
     {"file", "assistant.file", "assistant.file.deleted", "thread.message.file"}
@@ -24,17 +27,17 @@ _ID_KEYS = frozenset({"file_id", "file_ids", "first_id", "last_id", "after", "be
 
 def file_id_out(id: str) -> str:
     """A file's id as Azure's clients know it."""
-    return _AZURE + id[len(_OURS) :] if id.startswith(_OURS) else id
+    return AZURE_FILE + id[len(_OURS) :] if id.startswith(_OURS) else id
 
 
 def file_id_in(id: str) -> str:
     """A file's id as the store knows it, from either name."""
-    return _OURS + id[len(_AZURE) :] if id.startswith(_AZURE) else id
+    return _OURS + id[len(AZURE_FILE) :] if id.startswith(AZURE_FILE) else id
 
 
 def outgoing(data: JSON) -> JSON:
     """The object, list or delta with file ids as Azure's clients know them."""
-    return cast(JSON, _renamed(data, _OURS, _AZURE))
+    return cast(JSON, _renamed(data, _OURS, AZURE_FILE))
 
 
 def incoming(data: object) -> object:
@@ -42,7 +45,7 @@ def incoming(data: object) -> object:
 
     Foundry's clients name ``data_sources`` beside ``file_ids`` even when they have none.
     """
-    return _renamed(data, _AZURE, _OURS)
+    return _renamed(data, AZURE_FILE, _OURS)
 
 
 def foundry(data: JSON) -> JSON:

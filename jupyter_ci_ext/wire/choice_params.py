@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field
 
-from .params import Name64, Params, tag
+from .params import WORD, Name64, Params, tag
 from .tools import ResponseFormat, ToolChoice
 
 
@@ -42,13 +42,13 @@ class FileSearchChoiceParam(Params):
 
 def _word_or_type(value: Any) -> str | None:
     if isinstance(value, str):
-        return "<word>"
+        return f"<{WORD}>"
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return f"<{kind}>" if isinstance(kind, str) else None
 
 
 ToolChoiceParam = Annotated[
-    Annotated[Literal["none", "auto", "required"], tag("word")]
+    Annotated[Literal["none", "auto", "required"], tag(WORD)]
     | Annotated[FunctionChoiceParam, tag("function")]
     | Annotated[CodeInterpreterChoiceParam, tag("code_interpreter")]
     | Annotated[FileSearchChoiceParam, tag("file_search")],
@@ -93,7 +93,7 @@ class JsonSchemaFormatParam(Params):
 
 
 ResponseFormatParam = Annotated[
-    Annotated[Literal["auto"], tag("word")]
+    Annotated[Literal["auto"], tag(WORD)]
     | Annotated[TextFormatParam, tag("text")]
     | Annotated[JsonObjectFormatParam, tag("json_object")]
     | Annotated[JsonSchemaFormatParam, tag("json_schema")],

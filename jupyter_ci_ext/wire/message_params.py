@@ -129,6 +129,10 @@ class AttachmentParam(Params):
         return Attachment(file_id=self.file_id, tools=tools)
 
 
+MOST_MESSAGES = 100_000
+"""Messages a thread may have, and hence as many as can be added at once."""
+
+
 class CreateMessage(Params):
     """``POST /threads/{thread_id}/messages``, and messages given with a thread or a run."""
 
@@ -164,6 +168,9 @@ class CreateMessage(Params):
                 if isinstance(part, ImageFilePartParam)
             ]
         return found
+
+
+MessagesParam = Annotated[list[CreateMessage], Field(max_length=MOST_MESSAGES)]
 
 
 class ModifyMessage(Params):

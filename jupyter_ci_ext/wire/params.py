@@ -109,6 +109,10 @@ MetadataParam = Annotated[
 Name64 = Annotated[str, Field(max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
 
 
+WORD = "word"
+"""Tag of those members of a union that are mere words, and have no ``type``."""
+
+
 def tag(name: str) -> Tag:
     """The tag of one member of a union; its brackets keep it apart from parameter names."""
     return Tag(f"<{name}>")

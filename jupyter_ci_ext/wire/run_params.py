@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from .assistant_params import Instructions, ModelName, Temperature, TopP
 from .choice_params import ResponseFormatParam, ToolChoiceParam
-from .message_params import CreateMessage
+from .message_params import MessagesParam
 from .params import AssistantId, ListQuery, MetadataParam, Params, TextParams
 from .thread_params import CreateThread
 from .tool_params import ToolResourcesParam, ToolsParam
@@ -66,7 +66,7 @@ class CreateRun(_RunOptions):
 
     additional_instructions: Instructions | None = None
     """Put after the instructions."""
-    additional_messages: list[CreateMessage] | None = None
+    additional_messages: MessagesParam | None = None
     """Messages to add to the thread first."""
 
 

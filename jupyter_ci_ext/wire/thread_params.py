@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .message_params import CreateMessage
+from .message_params import MessagesParam
 from .params import MetadataParam, Params
 from .tool_params import ToolResourcesParam
 
@@ -10,7 +10,7 @@ from .tool_params import ToolResourcesParam
 class CreateThread(Params):
     """``POST /threads``; everything may be left out."""
 
-    messages: list[CreateMessage] | None = None
+    messages: MessagesParam | None = None
     """Messages to begin with."""
     tool_resources: ToolResourcesParam | None = None
     """What the tools can read in this thread."""

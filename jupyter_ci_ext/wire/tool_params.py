@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from .params import BY_TYPE, FileId, MetadataParam, Name64, Params, refuse, tag
 from .tools import (
@@ -112,7 +112,19 @@ ToolParam = Annotated[
     BY_TYPE,
 ]
 
-ToolsParam = Annotated[list[ToolParam], Field(max_length=128)]
+
+def _distinct(tools: Any) -> Any:
+    """The tools, whose functions must have names of their own."""
+    names = [tool.function.name for tool in tools if isinstance(tool, FunctionToolParam)]
+    if len(set(names)) < len(names):
+        refuse(lambda _: "Function names must be unique.", None)
+    return tools
+
+
+DISTINCT = AfterValidator(_distinct)
+"""Holds lists of tools to functions of different names."""
+
+ToolsParam = Annotated[list[ToolParam], Field(max_length=128), DISTINCT]
 
 
 def to_tools(params: list[ToolParam] | None) -> list[Tool]:
@@ -141,26 +153,27 @@ class VectorStoreParam(Params):
     """The client's pairs."""
 
 
-def _refuse_vector_stores(value: Any) -> Any:
-    if value:
-        refuse(
-            lambda path: (
-                f"Vector stores are not available on this server, so '{path}' cannot be made. "
-                "Give files to the code interpreter instead: tool_resources.code_interpreter."
-            ),
-            "invalid_value",
-        )
-    return value
+_NONE_HERE = "Vector stores are not available on this server, so '{path}' cannot be {done}. "
+_INSTEAD = "Give files to the code interpreter instead: tool_resources.code_interpreter."
+
+
+def _without_stores(done: str) -> BeforeValidator:
+    """Accepts no vector stores at all; *done* is what cannot be done with those that are named."""
+
+    def check(value: Any) -> Any:
+        if value and isinstance(value, list):
+            refuse(lambda path: _NONE_HERE.format(path=path, done=done) + _INSTEAD, "invalid_value")
+        return value
+
+    return BeforeValidator(check)
 
 
 class FileSearchResourcesParam(Params):
     """What file search can read."""
 
-    vector_store_ids: Annotated[list[str], Field(max_length=1)] | None = None
-    """Id of a vector store."""
-    vector_stores: Annotated[
-        list[VectorStoreParam] | None, BeforeValidator(_refuse_vector_stores)
-    ] = None
+    vector_store_ids: Annotated[list[str] | None, _without_stores("searched")] = None
+    """Id of a vector store; refused, as this server has none."""
+    vector_stores: Annotated[list[VectorStoreParam] | None, _without_stores("made")] = None
     """A vector store to be made at once; refused, as this server has none."""
 
 

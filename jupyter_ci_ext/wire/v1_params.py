@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from .assistant_params import CreateAssistant, Instructions, ModelName, ModifyAssistant
-from .message_params import CreateMessage, MessageText
+from .message_params import MOST_MESSAGES, CreateMessage, MessageText
 from .params import BY_TYPE, FileId, MetadataParam, Params, tag
 from .run_params import CreateRun, CreateThreadAndRun
 from .thread_params import CreateThread, ModifyThread
-from .tool_params import CodeInterpreterToolParam, FunctionToolParam
+from .tool_params import DISTINCT, CodeInterpreterToolParam, FunctionToolParam
 from .validation import parse
 
 P = TypeVar("P", bound=BaseModel)
@@ -36,7 +36,7 @@ ToolParamV1 = Annotated[
     BY_TYPE,
 ]
 
-ToolsParamV1 = Annotated[list[ToolParamV1], Field(max_length=128)]
+ToolsParamV1 = Annotated[list[ToolParamV1], Field(max_length=128), DISTINCT]
 
 
 class CreateAssistantFile(Params):
@@ -88,7 +88,7 @@ class CreateMessageV1(Params):
 class CreateThreadV1(Params):
     """``POST /threads``."""
 
-    messages: list[CreateMessageV1] | None = None
+    messages: Annotated[list[CreateMessageV1], Field(max_length=MOST_MESSAGES)] | None = None
     """Messages to begin with."""
     metadata: MetadataParam | None = None
     """The client's pairs."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from ..errors import InvalidRequest
-from .params import API_ERROR, API_TYPE_ERROR
+from .params import API_ERROR, API_TYPE_ERROR, WORD
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -113,7 +113,8 @@ def _union(value: Any, path: str, ctx: Mapping[str, Any]) -> tuple[str, str, str
         return f"Missing required parameter: '{below}'.", "missing_required_parameter", below
     if not isinstance(value["type"], str):
         return _wrong_type(below, "a string", value["type"])
-    allowed = re.findall(r"<([^>]*)>", ctx["expected_tags"])
+    tags = re.findall(r"<([^>]*)>", ctx["expected_tags"])
+    allowed = [tag for tag in tags if tag != WORD]
     return _not_among(value["type"], allowed, below)
 
 

@@ -105,6 +105,9 @@ export interface IIsolation {
   level: number;
   sufficient?: boolean;
   layers: string[];
+  /** "remote" where the code runs on another machine. */
+  kind?: string;
+  notes?: string[];
   reasons?: string[];
   hints?: string[];
 }

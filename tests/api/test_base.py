@@ -12,6 +12,7 @@ from jupyter_server.auth import IdentityProvider
 from jupyter_server.serverapp import ServerApp
 from tornado.web import HTTPError
 
+from jupyter_ci_ext.api.base import NO_VECTOR_STORES
 from jupyter_ci_ext.api.settings import ApiSettings
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -124,6 +125,8 @@ async def test_pages_of_other_sites_need_the_key_not_a_cookie(bare, server: Serv
         ("GET", "openai/v1/xyz", 404, "Invalid URL (GET /v1/xyz)"),
         ("POST", "openai/v1/xyz", 404, "Invalid URL (POST /v1/xyz)"),
         ("GET", "openai/v1/threads//messages", 404, "Invalid URL (GET /v1/threads//messages)"),
+        ("POST", "openai/v1/vector_stores", 404, NO_VECTOR_STORES),
+        ("GET", "openai/vector_stores/vs_1?api-version=2024-05-01-preview", 404, NO_VECTOR_STORES),
         ("GET", "openai", 404, "Invalid URL (GET /)"),
         ("GET", "openai/v1/assistants/a/files", 404, "Invalid URL (GET /v1/assistants/a/files)"),
         ("GET", "openai/v1/assistants/x", 404, "No assistant found with id 'x'."),
@@ -185,7 +188,10 @@ async def test_a_crash_is_logged_with_its_number(
     assert reply.code == 500
     assert number in json.loads(reply.body)["error"]["message"]
     assert "secret" not in reply.body.decode()
-    assert any(number in r.getMessage() and r.exc_info for r in caplog.records)
+    [logged] = [text for r in caplog.records if f"{number} /" in (text := r.getMessage())]
+    assert "in crash" in logged
+    assert logged.endswith("ZeroDivisionError")
+    assert "secret" not in logged.replace('ZeroDivisionError("secret")', "")  # the line of code
 
 
 async def test_azure_words_its_errors_its_own_way(jp_fetch, bare) -> None:

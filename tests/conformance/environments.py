@@ -26,40 +26,55 @@ class EnvironmentFailed(Exception):
     """A client could not be installed; the message has the installer's last words."""
 
 
-def python(name: str) -> Path:
-    """The interpreter of the virtual environment *name*, which is built if it is not there."""
-    requirements = HERE / "requirements" / f"{name}.txt"
+def python(name: str, folder: Path = HERE / "requirements") -> Path:
+    """The interpreter of the virtual environment *name*, which is built if it is not there.
+
+    What is in it is listed in *folder*.
+    """
+    requirements = folder / f"{name}.txt"
 
     def build(home: Path) -> None:
         _run([sys.executable, "-m", "venv", str(home)], home.parent)
         pip = [str(home / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
+        pip.append("--no-compile")  # most of it is never imported
         _run([*pip, "--quiet", "-r", str(requirements)], home.parent)
 
+    # The name of a gateway and that of a client may be the same.
+    name = name if folder == HERE / "requirements" else f"{folder.parent.name}-{name}"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return _built(name, requirements.read_bytes() + version.encode(), build) / "bin/python"
 
 
 def why_no_node() -> str:
-    """Why the Node client cannot be tried on this machine; empty when it can."""
+    """Why nothing that needs Node can be tried on this machine; empty when it can."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "there is no node or no npm on this machine"
     shown = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=30)
     version = shown.stdout.strip().removeprefix("v")
     if not version.split(".")[0].isdigit() or int(version.split(".")[0]) < _OLDEST_NODE:
-        return f"npm's openai needs node {_OLDEST_NODE}, this is {version or 'broken'}"
+        return f"what npm installs needs node {_OLDEST_NODE}, this is {version or 'broken'}"
     return ""
 
 
 def node() -> Path:
     """The directory whose ``node_modules`` has npm's ``openai``; built if it is not there."""
-    requirements = HERE / "requirements/node.json"
+    return _npm("node")
+
+
+def proxy() -> Path:
+    """The same of JupyterHub's ``configurable-http-proxy``."""
+    return _npm("proxy")
+
+
+def _npm(name: str) -> Path:
+    requirements = HERE / f"requirements/{name}.json"
 
     def build(home: Path) -> None:
         home.mkdir()
         shutil.copy(requirements, home / "package.json")
         _run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"], home)
 
-    return _built("node", requirements.read_bytes(), build)
+    return _built(name, requirements.read_bytes(), build)
 
 
 def _built(name: str, content: bytes, build: Callable[[Path], None]) -> Path:
@@ -98,5 +113,6 @@ def _run(argv: list[str], where: Path) -> None:
 if __name__ == "__main__":
     for each in PYTHONS:
         print("client environment:", python(each))
-    print("client environment:", why_no_node() or node())
+    for install in (node, proxy):
+        print("client environment:", why_no_node() or install())
     print("environment of tests/test_binder.py:", python("repo2docker"))

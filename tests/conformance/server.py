@@ -39,13 +39,19 @@ class LiveServer:
         return f"{self.url}/openai/v1"
 
     @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def database(self) -> Path:
         """Where its rows are."""
         return self._directory / "data" / "code-interpreter" / "default" / "state.db"
 
     def __enter__(self) -> LiveServer:
         for name in ("home", "config", "data", "runtime", "root"):
-            (self._directory / name).mkdir(exist_ok=True)
+            (self._directory / name).mkdir(parents=True, exist_ok=True)
         env = {
             name: value
             for name, value in os.environ.items()

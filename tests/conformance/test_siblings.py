@@ -165,7 +165,8 @@ def test_v1_refusals(old: Client) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["polled", "streamed"])
 def test_azure_main_job(playbook: Playbook, azure: Client, stream: bool) -> None:
-    phrase = playbook.teach(f"Azure {stream}", code(DRAW + SAVE), say(LINK))
+    look = "import glob; print(open(glob.glob('/mnt/data/assistant-*')[0]).read())\n"
+    phrase = playbook.teach(f"Azure {stream}", code(look + DRAW + SAVE), say(LINK))
     done = azure("main_job", text=phrase, stream=stream)
     file = done["upload"]["id"]
     assert file.startswith("assistant-")
@@ -180,6 +181,7 @@ def test_azure_main_job(playbook: Playbook, azure: Client, stream: bool) -> None
     assert shown.startswith("assistant-")
     outputs = done["steps"][0]["step_details"]["tool_calls"][0]["code_interpreter"]["outputs"]
     assert {"type": "image", "image": {"file_id": shown}} in outputs
+    assert "".join(each.get("logs", "") for each in outputs) == "in\n2\n"
     assert "in.txt" in text_of(playbook.asked(phrase)[0]["messages"][0])
 
 

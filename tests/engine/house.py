@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.supervisor import Supervisor
@@ -90,9 +90,15 @@ class House:
         await self.say(thread, text, **changes)
         return thread
 
-    async def say(self, thread: Thread, text: str, *attached: str) -> Message:
-        """A message of the user, with files attached."""
-        tools = [AttachmentTool(type="code_interpreter")]
+    async def say(
+        self,
+        thread: Thread,
+        text: str,
+        *attached: str,
+        tool: Literal["code_interpreter", "file_search"] = "code_interpreter",
+    ) -> Message:
+        """A message of the user, with files attached for *tool*."""
+        tools = [AttachmentTool(type=tool)]
         message = Message(
             id=new_id("message"),
             created_at=int(time.time()),

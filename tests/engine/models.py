@@ -62,6 +62,10 @@ class ScriptedLLM(LLM):
         self.streaming = asyncio.Event()
         self._replies = list(replies)
 
+    def queue(self, *replies: Script) -> None:
+        """Further scripts, behind those that are left."""
+        self._replies += replies
+
     async def stream(self, turn: Turn) -> AsyncIterator[Delta]:
         assert self._replies, "the model is asked more often than the test expects"
         reply = self._replies.pop(0)

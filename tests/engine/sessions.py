@@ -41,6 +41,7 @@ class ScriptedSession:
         self.folder = folder
         self.fresh = True
         self.names: dict[str, str] = {}
+        self.aliases: dict[str, str] = {}
         self.data_path = "/mnt/data"
         self.folder_path = ""
         self.executed: list[str] = []
@@ -60,6 +61,7 @@ class ScriptedSession:
     async def stage(self, files: Sequence[StagedFile]) -> None:
         for file in files:
             self.names[file.id] = file.name
+            self.aliases |= dict.fromkeys(file.aliases, file.name)
             (self.folder / file.name).write_bytes(file.path.read_bytes())
 
     async def execute(self, code: str) -> AsyncIterator[Output]:

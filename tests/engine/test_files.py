@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from jupyter_ci_ext.engine.brief import staged_names
 from jupyter_ci_ext.llm.base import CallResult, FileNote, TextPart, UserMessage
 from jupyter_ci_ext.wire.content import FilePathAnnotation, TextContent
-from jupyter_ci_ext.wire.tools import CodeInterpreterResources, ToolResources
+from jupyter_ci_ext.wire.tools import (
+    CodeInterpreterResources,
+    CodeInterpreterTool,
+    FileSearchTool,
+    ToolResources,
+)
 
 from .house import Recorded, house_in, runs
 from .models import ScriptedLLM, codes, says
@@ -128,3 +135,50 @@ async def test_two_files_of_one_name_have_two_names(tmp_path: Path) -> None:
         files = await house.store.files.get_many(ids)
     names = staged_names([files[id] for id in ids])
     assert [names[id] for id in ids] == ["a.csv", "a (2).csv", "a (3).csv", "b"]
+
+
+@runs
+async def test_files_by_the_ids_azure_has_for_them(tmp_path: Path) -> None:
+    sessions = ScriptedSessions(tmp_path / "w", Cell(), Cell())
+    async with house_in(tmp_path, llm := ScriptedLLM(), sessions) as house:
+        mentioned, other = await house.file("a.csv"), await house.file("b.csv")
+        theirs = mentioned.id.replace("file-", "assistant-")
+        llm.queue(
+            codes("open('a.csv')"),
+            codes(f"open('/mnt/data/{theirs}')"),
+            says(f"See [it](sandbox:/mnt/data/{theirs})."),
+        )
+        thread = await house.thread(f"Read {theirs}")
+        await house.say(thread, "Now", mentioned.id, other.id)
+        done = await house.finish(await house.start(thread))
+    assert f"- /mnt/data/a.csv (id {theirs}, 8 bytes)" in llm.asked[0].system
+    assert f"- /mnt/data/b.csv (id {other.id}, 8 bytes)" in llm.asked[0].system
+    assert sessions.session.aliases[theirs] == "a.csv"
+    assert linked(done) == [(f"sandbox:/mnt/data/{theirs}", mentioned.id)]
+
+
+@runs
+async def test_ids_of_azure_are_not_there_for_code_that_does_not_name_them(tmp_path: Path) -> None:
+    sessions = ScriptedSessions(tmp_path / "w", Cell())
+    async with house_in(tmp_path, ScriptedLLM(codes("x"), says("Ok.")), sessions) as house:
+        thread = await house.thread("Look")
+        await house.say(thread, "At this", (await house.file()).id)
+        await house.finish(await house.start(thread))
+    assert sessions.session.names
+    assert sessions.session.aliases == {}
+
+
+@pytest.mark.parametrize("code", [False, True])
+@runs
+async def test_a_model_that_was_promised_file_search_is_told(tmp_path: Path, code: bool) -> None:
+    llm = ScriptedLLM(says("I cannot search."))
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
+        file = await house.file("a.csv")
+        thread = await house.thread("Hello")
+        await house.say(thread, "What is in it?", file.id, tool="file_search")
+        tools = [FileSearchTool(), *([CodeInterpreterTool()] if code else [])]
+        done = await house.finish(await house.start(thread, tools=tools))
+    assert done.text == "I cannot search."
+    assert "nothing was searched, nothing can be cited" in llm.asked[0].system
+    assert ("read them with Python" in llm.asked[0].system) is code
+    assert [note.name for note in llm.asked[0].files] == ["a.csv"] * code

@@ -180,13 +180,15 @@ async def test_a_picture_without_words_is_a_message(tmp_path: Path) -> None:
 
 
 @runs
-async def test_blanks_alone_are_no_message(tmp_path: Path) -> None:
+async def test_blanks_alone_are_no_answer(tmp_path: Path) -> None:
     llm = ScriptedLLM(codes("1", before="\n\n"), says(" \n "))
     async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w", Cell())) as house:
         done = await house.go()
     assert done.run.status == "completed"
-    assert done.messages == []
-    assert [step.type for step in done.steps] == ["tool_calls"]
+    [message] = done.messages
+    said = "The model ended its turn without an answer. The last result was:"
+    assert message.content[0].text.value.strip().startswith(said)
+    assert [step.type for step in done.steps] == ["tool_calls", "message_creation"]
 
 
 @pytest.mark.parametrize("error", [StoreError("The disk is full."), ValueError("a bug")])

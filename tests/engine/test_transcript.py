@@ -213,13 +213,15 @@ def test_attachments_are_mentioned() -> None:
         {"file_id": "file-a", "tools": tools},
         {"file_id": "file-a", "tools": tools},
         {"file_id": "file-b", "tools": [{"type": "file_search"}]},
+        {"file_id": "file-c", "tools": []},
         {"file_id": "file-gone", "tools": tools},
     ]
     background = Background(
         messages=[said("m1", "Look", attachments=attachments)],
-        files=[FileNote("file-a", "a.csv", 1), FileNote("file-b", "b.csv", 1)],
+        files=[FileNote(f"file-{name}", f"{name}.csv", 1) for name in "abc"],
     )
-    assert prompt(a_run(), background) == (user("Look\n\n[Attached: /mnt/data/a.csv]"),)
+    mentioned = "[Attached: /mnt/data/a.csv, /mnt/data/b.csv]"
+    assert prompt(a_run(), background) == (user(f"Look\n\n{mentioned}"),)
 
 
 @pytest.mark.parametrize(("most", "texts"), [(1, ["Three"]), (2, ["Answer", "Three"]), (9, None)])

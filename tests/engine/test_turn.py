@@ -37,6 +37,7 @@ from jupyter_ci_ext.llm.base import (
     FunctionStarted,
     FunctionTool,
     ImagePart,
+    RefusalDelta,
     TextDelta,
     TextPart,
     Turn,
@@ -163,6 +164,17 @@ def test_a_model_that_only_repeats_itself_gets_an_end_with_what_is_known() -> No
     assert "I stopped here: the same code gave the same result again." in text_of(values)
     assert "the result" in text_of(values)
     assert values[-1] == Ended("answered")
+
+
+def test_a_model_that_says_nothing_is_told_of() -> None:
+    values = talk(ScriptedLLM(says("")))
+    assert text_of(values) == "The model ended its turn without an answer."
+    assert values[-1] == Ended("answered")
+
+
+def test_a_picture_or_a_refusal_is_an_answer() -> None:
+    assert text_of(talk(ScriptedLLM(codes("plot()"), says(" ")))).isspace()
+    assert text_of(talk(ScriptedLLM([RefusalDelta("No."), Finished("stop")]))) == ""
 
 
 def test_the_same_code_with_another_result_goes_on() -> None:

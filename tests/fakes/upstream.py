@@ -84,6 +84,13 @@ class ScriptedUpstream:
         with self._lock:
             self._queue.extend(answers)
 
+    def forget(self) -> None:
+        """Begin anew: no answers, no requests, nobody who left early."""
+        with self._lock:
+            self._queue.clear()
+            self.requests.clear()
+            self.left_early = 0
+
     def wait_for(self, ready: Callable[[ScriptedUpstream], bool], seconds: float = 10.0) -> bool:
         """Wait until *ready* holds, looked at after each request and each early leave.
 

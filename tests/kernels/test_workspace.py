@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ def test_a_file_is_there_by_name_and_by_id(work: Workspace, blob: Any, wait: Wai
     assert (work.path / "data.csv").read_bytes() == b"a,b\n1,2\n"
     assert (work.path / "file-1").read_bytes() == b"a,b\n1,2\n"
     assert (work.path / "data.csv").stat().st_mode & 0o777 == 0o644
+    assert wait(work.collect()) == Collected()
+
+
+def test_a_file_can_have_other_ids_as_well(work: Workspace, blob: Any, wait: Wait) -> None:
+    file = blob("file-1", "data.csv")
+    wait(work.stage([file]))
+    wait(work.stage([replace(file, aliases=("assistant-1",))]))
+    assert (work.path / "assistant-1").read_bytes() == b"a,b\n1,2\n"
+    assert work.names == {"file-1": "data.csv"}
     assert wait(work.collect()) == Collected()
 
 

@@ -142,6 +142,15 @@ async def test_the_same_table_in_every_format(talk, banks, name):
     assert len(check_links(talk, answer)) == 2
 
 
+async def test_a_table_of_one_row(talk):
+    (talk.folder / "tiny.csv").write_text("a,b\n1,2\n")
+    talk.attach(talk.folder / "tiny.csv")
+    answer = await talk.ask("Please analyse the file.")
+    assert talk.errors == []
+    assert "has 1 row" in answer
+    assert len(check_links(talk, answer)) == 2
+
+
 async def test_numbers_with_a_decimal_comma_and_amounts(talk):
     path = talk.folder / "prices.csv"
     path.write_text("name;price\nA;1,50\nB;2,25\nC;10,00\n")

@@ -91,6 +91,8 @@ async def test_a_model_that_is_not_listed_is_asked_for_before_it_is_refused(upst
     with pytest.raises(NotFound):
         await there.check("nonsense")
     assert [r.path for r in upstream.requests] == ["/v1/models", "/v1/models/nonsense"]
+    with pytest.raises(NotFound):
+        await there.check("..")  # is no path to ask for
     upstream.models.append("new")
     await there.check("new")
     await there.close()

@@ -67,11 +67,11 @@ async def test_a_file_that_is_not_there_is_refused(house: House) -> None:
         ({"model": None}, {}),
         ({"tool_resources": {"code_interpreter": {"file_ids": []}}}, {}),
         (
-            {"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}},
+            {"tool_resources": {"file_search": {"vector_store_ids": []}}},
             {
                 "tool_resources": {
                     "code_interpreter": {"file_ids": []},
-                    "file_search": {"vector_store_ids": ["vs_1"]},
+                    "file_search": {"vector_store_ids": []},
                 }
             },
         ),

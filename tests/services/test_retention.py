@@ -151,6 +151,10 @@ async def test_a_thread_is_kept_by_whatever_touches_it(house: House) -> None:
     attic.now = time.time() + 29 * DAY
     assert (await attic.clear()).threads == 0
     slot.release()
+    slot.record.write_text("{}")  # a client puts a file into the thread's container
+    os.utime(slot.record, (attic.now, attic.now - 28 * DAY))
+    assert (await attic.clear()).threads == 0
+    os.utime(slot.record, (1, 1))
     assert (await attic.clear()).threads == 1
     assert await house.store.threads.get(held.id) is None
     assert await attic.rows("threads") == [3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -309,3 +310,40 @@ async def test_steps_show_rich_outputs_to_those_who_ask(house: House) -> None:
     assert await service.get(run.thread_id, run.id, step.id, RunQuery()) == plain
     with pytest.raises(NotFound, match=r"No run step found with id 'step_2'\."):
         await service.get(run.thread_id, run.id, "step_2", RunQuery())
+
+
+@in_house
+async def test_search_cannot_be_forced(house: House) -> None:
+    search = {"type": "file_search"}
+    assistant, thread = await house.assistant(tools=[search]), await house.thread("hi")
+    with pytest.raises(InvalidRequest, match="file search is not available on this server"):
+        await house.run(thread, assistant, tool_choice=search)
+
+
+async def _told(house: House, run: Run, seq: int, name: str) -> None:
+    """One more event, stored by the server that works on the run."""
+    async with house.store.transaction() as tx:
+        await tx.events.append(run.id, [(seq, name, "{}")])
+
+
+@in_house
+async def test_events_of_a_run_of_another_server_are_followed_to_its_end(house: House) -> None:
+    run = await house.run(await house.thread("hi"), await house.assistant())
+    await _told(house, run, 1, "thread.run.created")
+    async with aclosing(house.services.events.follow(run)) as batches:
+        assert [event.name for event in await anext(batches)] == ["thread.run.created"]
+        await _told(house, run, 2, "thread.run.in_progress")
+        assert [event.seq for event in await anext(batches)] == [2]
+        await house.supervisor.put(run.id, status="completed")
+        await _told(house, run, 3, "thread.run.completed")
+        assert [event.name for batch in [b async for b in batches] for event in batch] == [
+            "thread.run.completed"
+        ]
+
+
+@in_house
+async def test_events_end_when_the_other_server_died(house: House) -> None:
+    run = await house.run(await house.thread("hi"), await house.assistant())
+    house.supervisor.dead.add(run.id)
+    events = [event async for batch in house.services.events.follow(run) for event in batch]
+    assert [event.name for event in events] == ["thread.run.failed"]

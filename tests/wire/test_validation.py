@@ -199,6 +199,37 @@ REFUSED: list[tuple[type[BaseModel], object, str, str | None, str | None]] = [
     ),
     (
         CreateAssistant,
+        A | {"response_format": {"type": "xml"}},
+        "Invalid value: 'xml'. Supported values are: 'text', 'json_object', and 'json_schema'.",
+        "invalid_value",
+        "response_format.type",
+    ),
+    (
+        CreateAssistant,
+        A | {"tools": [{"type": "function", "function": {"name": "f"}}] * 2},
+        "Function names must be unique.",
+        None,
+        "tools",
+    ),
+    (
+        CreateThread,
+        {"messages": [M] * 100_001},
+        "Invalid 'messages': array too long. Expected an array with maximum length 100000, but got "
+        "an array with length 100001 instead.",
+        "array_above_max_length",
+        "messages",
+    ),
+    (
+        CreateAssistant,
+        A | {"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}},
+        "Vector stores are not available on this server, so "
+        "'tool_resources.file_search.vector_store_ids' cannot be searched. Give files to the code "
+        "interpreter instead: tool_resources.code_interpreter.",
+        "invalid_value",
+        "tool_resources.file_search.vector_store_ids",
+    ),
+    (
+        CreateAssistant,
         A | {"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}},
         "Missing required parameter: 'response_format.json_schema.name'.",
         "missing_required_parameter",

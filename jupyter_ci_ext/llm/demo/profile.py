@@ -76,8 +76,9 @@ def _telling_chart(table: Table) -> tuple[str, str] | None:
         source, file = charts.grouped(table, question, years[0])
         return source, file or ""
     few = next((c for c in groups if c.distinct <= 8), None)
-    if len(measures) >= 2:
-        return _strongest_pair(table, measures, few)
+    varied = [c for c in measures if c.distinct - bool(c.missing) > 1]  # others go with nothing
+    if len(varied) >= 2:
+        return _strongest_pair(table, varied, few)
     if measures and groups:
         question = Question("group", (measures[0],), by=groups[0], how="mean", chart="bar")
         source, file = charts.grouped(table, question, groups[0])

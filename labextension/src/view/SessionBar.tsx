@@ -177,11 +177,13 @@ function Details(props: {
               </li>
             ))}
           </ul>
-          {[...(isolation.reasons ?? []), ...(isolation.hints ?? [])].map(
-            text => (
-              <p key={text}>{text}</p>
-            )
-          )}
+          {[
+            ...(isolation.kind === 'remote' ? (isolation.notes ?? []) : []),
+            ...(isolation.reasons ?? []),
+            ...(isolation.hints ?? [])
+          ].map(text => (
+            <p key={text}>{text}</p>
+          ))}
         </>
       )}
       {session?.usage && <Figures usage={session.usage} />}
@@ -247,6 +249,7 @@ function Figures({ usage }: { usage: IUsage }): JSX.Element {
 /** What a layer of the isolation does, for those who do not know its name. */
 function meaningOf(layer: string, trans: TranslationBundle): string {
   const known: Array<[RegExp, string]> = [
+    [/^declared:/, trans.__('so the administrator says; it was not measured')],
     [
       /namespace/i,
       trans.__('the code reaches no network and sees no other programs')
