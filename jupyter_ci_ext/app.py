@@ -24,7 +24,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from tornado.routing import Router
 from tornado.web import Application
-from traitlets import Bool, Float, Integer, Unicode, default
+from traitlets import Bool, Float, Integer, TraitError, Unicode, default
 
 from . import to_thread
 from .api.lazy import LazyRouter
@@ -306,7 +306,10 @@ class CodeInterpreterApp(Limited, ExtensionApp):
         from .api.routing import HandlerRouter
 
         self.log.error("The code interpreter could not be brought up", exc_info=error)
-        why = str(error) if isinstance(error, CodeInterpreterError) else type(error).__name__
+        # what a setting must be is said to whoever may use the server; other errors may tell of its files
+        tellable = isinstance(error, CodeInterpreterError | TraitError)
+        why = f"{error}." if tellable and not str(error).endswith(".") else str(error)
+        why = why if tellable else type(error).__name__
         reason = Unavailable(
             f"The code interpreter could not be brought up: {why} The log of the Jupyter server "
             "has the details; the next request tries again."

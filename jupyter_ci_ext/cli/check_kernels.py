@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, requires
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from traitlets.config import Config
 
+from ..kernels.config import SessionPool
 from .findings import Finding
 
 KERNELSPEC = "code-interpreter"
@@ -35,26 +36,37 @@ def check_kernels(config: Config, python: str) -> list[Finding]:
 
 
 def kernelspec_problem(config: Config) -> str:
-    """What is wrong with the kernelspec; empty if nothing is."""
+    """What is wrong with the kernelspec that sessions use; empty if nothing is."""
+    name = _kernel_name(config)
     try:
-        spec = KernelSpecManager(config=config).get_kernel_spec(KERNELSPEC)
+        spec = KernelSpecManager(config=config).get_kernel_spec(name)
     except NoSuchKernel:
-        return f"there is no kernelspec {KERNELSPEC}: reinstall jupyter-ci-ext in this environment"
+        return f"there is no kernelspec {name}: {_what_to_do(name)}"
     named = spec.metadata.get("kernel_provisioner", {}).get("provisioner_name")
     if named != PROVISIONER:
         return (
             f"{spec.resource_dir} does not name the provisioner {PROVISIONER}: its kernels would "
-            "not be isolated"
+            "not be isolated, so no code runs in them"
         )
     return ""
 
 
+def _kernel_name(config: Config) -> str:
+    return str(SessionPool(config=config).kernel_name)
+
+
+def _what_to_do(name: str) -> str:
+    if name == KERNELSPEC:
+        return "reinstall jupyter-ci-ext in this environment"
+    return f"c.SessionPool.kernel_name names it; leave that out to use {KERNELSPEC}"
+
+
 def _kernelspec(config: Config) -> Iterator[Finding]:
-    problem = kernelspec_problem(config)
+    problem, name = kernelspec_problem(config), _kernel_name(config)
     if problem:
-        yield Finding("kernels", "problem", problem, "reinstall jupyter-ci-ext in this environment")
+        yield Finding("kernels", "problem", problem, _what_to_do(name))
     else:
-        yield Finding("kernels", "ok", f"the kernelspec {KERNELSPEC} is there")
+        yield Finding("kernels", "ok", f"the kernelspec {name} is there")
 
 
 def _provisioner() -> Iterator[Finding]:

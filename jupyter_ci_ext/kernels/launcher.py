@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,19 @@ class Kernel:
     def usage(self) -> dict[str, Any]:
         """What it uses, against its limits; empty for a kernel that is gone."""
         return self._provisioner_dict("usage")
+
+    @property
+    def last_active(self) -> float:
+        """When anybody, such as a console on it, last had it do something; seconds since the epoch.
+
+        0 where that is not known.
+        """
+        kernel = self._manager.get_kernel(self.id) if self.listed else None
+        last: object = getattr(kernel, "last_activity", None)
+        if not isinstance(last, datetime):  # not kept by whoever manages it
+            return 0.0
+        busy = getattr(kernel, "execution_state", None) == "busy"
+        return time.time() if busy else last.timestamp()
 
     def connect(self) -> Connection:
         """A new connection to it; wait for that to be ready."""
@@ -117,6 +132,14 @@ class Kernel:
         if provisioner is not None and hasattr(provisioner, "adopt"):
             for path in paths:
                 await provisioner.adopt(path)
+
+    async def check(self) -> str | None:
+        """Have the workspace looked at now: the limit for which the kernel has been ended, or None."""
+        provisioner = self._provisioner()
+        if not hasattr(provisioner, "check"):
+            return None
+        reason: str | None = await provisioner.check()
+        return reason
 
     async def stop(self) -> None:
         """End it at once, with all its processes; never raises, and never takes long."""

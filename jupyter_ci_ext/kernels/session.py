@@ -161,7 +161,7 @@ class Session:
             key=self.key,
             kernel_id=kernel.id if kernel else None,
             created_at=self._created,
-            last_active_at=self._active,
+            last_active_at=self.last_active,
             expires_at=None if math.isinf(expires) else expires,
             state=self._state(),
             isolation=kernel.isolation if kernel else {},
@@ -233,12 +233,12 @@ class Session:
     @property
     def expires_at(self) -> float:
         """When the session ends if it is not used again; seconds since the epoch, or infinite."""
-        return self._lifetime.end(self._created, self._active)
+        return self._lifetime.end(self._created, self.last_active)
 
     @property
     def last_active(self) -> float:
-        """When it was last used; seconds since the epoch."""
-        return self._active
+        """When it was last used, be it by a console that is attached; seconds since the epoch."""
+        return max(self._active, self._kernel.last_active if self._kernel else 0.0)
 
     @property
     def settled(self) -> bool:
@@ -413,6 +413,11 @@ class Session:
         if _leaves(request.reply):
             await self.close("exited")
             return ExecutionEnd("lost", f"{LEFT} {lost}", kept=False)
+        # what the code has written is counted before its end is told
+        reason = await self._kernel.check() if self._kernel is not None else None
+        if reason is not None:
+            await self.close("lost")
+            return ExecutionEnd("lost", f"{reason} {lost}", kept=False)
         return self._finished(execution, request)
 
     async def _interrupt(

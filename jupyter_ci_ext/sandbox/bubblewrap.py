@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import fonts, mounts
+from . import fonts, installers, mounts
 from .policy import Launch, MiB, Policy
 
 DATA_PATH = "/mnt/data"
@@ -189,6 +189,12 @@ def _host_mounts(view: View, data_file: DataFile) -> list[str]:
             options += ["--ro-bind", str(file), f"{folder}/{file.name}"]
     for path, text in _own_files(view).items():
         options += ["--perms", "0444", "--ro-bind-data", str(data_file(text)), path]
+    stand_in = str(data_file(installers.script(environment.python, STAGE2_PATH)))
+    real = f"{installers.FOLDER}/installer"
+    options += ["--perms", "0755", "--dir", installers.FOLDER]
+    options += ["--perms", "0555", "--ro-bind-data", stand_in, real]
+    for name in installers.NAMES:
+        options += ["--symlink", "installer", f"{installers.FOLDER}/{name}"]
     return [*options, "--ro-bind", str(view.stage2), STAGE2_PATH]
 
 

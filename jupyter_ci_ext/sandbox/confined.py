@@ -52,6 +52,10 @@ class Room:
         return self.directory.path / "tmp"
 
     @property
+    def programs(self) -> Path:
+        return self.directory.path / "bin"
+
+    @property
     def home(self) -> Path:
         return self.directory.path / "home"
 
@@ -76,6 +80,7 @@ def rules(
         *map(str, policy.read_only_paths),
         *(p for root in launch.read_only.values() for p in _without(str(root), launch.hidden)),
         str(stage2),
+        str(room.programs),
     ]
     for path in readable:
         yield path, landlock.READ

@@ -63,9 +63,17 @@ def affinity(policy: Policy) -> list[int]:
 
 
 def environment(
-    policy: Policy, prefix: str, home: str, tmp: str, server: Mapping[str, str] | None = None
+    policy: Policy,
+    prefix: str,
+    home: str,
+    tmp: str,
+    server: Mapping[str, str] | None = None,
+    first: str = "",
 ) -> dict[str, str]:
-    """The code's environment variables, made from nothing but this list and ``c.Sandbox.environment``."""
+    """The code's environment variables, made from nothing but this list and ``c.Sandbox.environment``.
+
+    ``first`` is a folder in which programs are found before all others.
+    """
     server = os.environ if server is None else server
     count = str(threads(policy))
     environ = {
@@ -75,7 +83,7 @@ def environment(
     }
     environ.setdefault("LANG", "C.UTF-8")
     environ |= {
-        "PATH": f"{prefix}/bin:{_SYSTEM_PATH}",
+        "PATH": ":".join(filter(None, [first, f"{prefix}/bin", _SYSTEM_PATH])),
         "HOME": home,
         "USER": "sandbox",
         "LOGNAME": "sandbox",

@@ -11,6 +11,7 @@ may not add to it, but it is not ended for what it found: else no code could eve
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import stat
@@ -29,6 +30,8 @@ _LOG_BYTES = 64 * 1024
 _LOG_PER_LOOK = 1 << 20  # whoever writes more waits: code may, and must not keep this thread busy
 _IDLE_FACTOR = 4  # a sandbox that used no processor time is looked at that much more rarely
 _WALK_FACTOR = 10  # a walk through the workspace takes at most a tenth of the time
+_BEGIN_SECONDS = 10.0  # for the first walk through what was there before
+_SOONEST = 0.02  # seconds between two walks while the workspace fills fast
 _DEEPEST = 64
 _OWN_PROCESSES = 4  # bubblewrap's or the reaper, and the kernel
 _BUSY_PERCENT = 1.0
@@ -84,7 +87,10 @@ class Monitor(threading.Thread):
         self._cpu_ticks: dict[int, int] = {}
         self._disk = (0, 0)
         self._found = Count()
-        self._next_walk = 0.0
+        self._begun = threading.Event()
+        self._counting = threading.Lock()
+        self._walked = self._next_walk = 0.0
+        self._fills = False  # so fast that a limit may be met soon
         self.reason: str | None = None
         self.usage = Usage(
             memory_limit_bytes=watched.memory,
@@ -110,8 +116,21 @@ class Monitor(threading.Thread):
         for end in (self._wake_read, self._wake_write):
             os.close(end)
 
+    def check(self) -> str | None:
+        """Count the workspace now, and end the sandbox if it is over a limit; the reason of its end.
+
+        Blocks as long as a walk takes; may be called from any thread.
+        """
+        self._begun.wait(_BEGIN_SECONDS)
+        with self._counting:
+            problem = self._count()
+        if problem:
+            self._end(problem)
+        return self.reason
+
     def run(self) -> None:
         self._found = self._counted(Count())
+        self._begun.set()
         last = time.monotonic()
         pause = self._watched.interval
         log_open = True
@@ -149,6 +168,7 @@ class Monitor(threading.Thread):
         memory = self._memory(pids)
         percent = self._cpu_percent(pids, elapsed)
         problem = self._walk()
+        now = time.monotonic()
         used_disk, files = self._disk
         self.usage = Usage(
             memory_bytes=memory,
@@ -167,10 +187,15 @@ class Monitor(threading.Thread):
             problem = memory_reason(watched.memory)
         elif watched.processes and len(pids) > watched.processes + _OWN_PROCESSES:
             problem = f"The code ran more than {watched.processes} processes."
-        if problem and self.reason is None:
+        if problem:
+            self._end(problem)
+        pause = watched.interval * (1 if percent >= _BUSY_PERCENT else _IDLE_FACTOR)
+        return min(pause, max(_SOONEST, self._next_walk - now)) if self._fills else pause
+
+    def _end(self, problem: str) -> None:
+        if self.reason is None:
             self.reason = problem
             self._kill()
-        return watched.interval * (1 if percent >= _BUSY_PERCENT else _IDLE_FACTOR)
 
     def _memory(self, pids: list[int]) -> int:
         held = sum(map(_resident, pids))
@@ -193,15 +218,26 @@ class Monitor(threading.Thread):
 
     def _walk(self) -> str | None:
         """Count the workspace, if it is time to; what is wrong with it, or None."""
-        started = time.monotonic()
-        if started < self._next_walk:
-            return None
+        with self._counting:
+            return self._count() if time.monotonic() >= self._next_walk else None
+
+    def _count(self) -> str | None:
         watched = self._watched
+        started = time.monotonic()
         put = watched.put_bytes()
         count = self._counted(Count(watched.disk, watched.files, self._found, put))
-        took = time.monotonic() - started
-        self._next_walk = started + took * (1 + _WALK_FACTOR)
+        ended = time.monotonic()
+        took, since = ended - started, max(1e-3, started - self._walked)
+        size, files = self._disk
         self._disk = (max(0, count.size - put), count.files)
+        # half of the time that it takes, at this pace, until a limit is met
+        full = min(
+            _until(watched.disk, self._disk[0], (self._disk[0] - size) / since),
+            _until(watched.files, count.files, (count.files - files) / since),
+        )
+        pause = max(watched.interval, took * _WALK_FACTOR)
+        self._fills = full / 2 < pause
+        self._walked, self._next_walk = started, ended + min(pause, max(took, full / 2))
         return count.problem()
 
     def _counted(self, count: Count) -> Count:
@@ -285,8 +321,16 @@ class Count:
 
 
 def memory_reason(limit: int) -> str:
-    """The sentence for a session that was ended because of its memory."""
-    return f"The code used more memory than its limit of {human_size(limit)}."
+    """The sentences for a session that was ended because of its memory."""
+    return (
+        f"The code used more memory than its limit of {human_size(limit)}. Work on less at a time: "
+        "read in pieces, choose smaller types, delete what is no longer needed."
+    )
+
+
+def _until(limit: int, used: int, pace: float) -> float:
+    """Seconds until a limit (0: none) is met by what grows by ``pace`` a second."""
+    return (limit - used) / pace if limit and pace > 0 and used < limit else math.inf
 
 
 def tree(root: int) -> Iterator[int]:

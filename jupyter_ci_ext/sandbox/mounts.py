@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -116,6 +117,11 @@ def discover(python: str, private: Iterable[str] = ()) -> Environment:
             f"The interpreter {python} cannot be used: {error.strerror}. Set c.Sandbox.python to a "
             "Python that has ipykernel installed."
         ) from None
+    if os.path.isdir(python):
+        raise SandboxUnavailable(
+            f"The interpreter {python} is a folder: set c.Sandbox.python to the program in it, such as "
+            f"{python.rstrip('/')}/bin/python."
+        )
     return _discover(python, changed, tuple(sorted(set(private))))
 
 
@@ -175,7 +181,12 @@ def _ask(python: str) -> dict[str, Any]:
         )
         facts: dict[str, Any] = json.loads(answer.stdout) if answer.returncode == 0 else {}
         problem = answer.stderr.decode("utf-8", "replace").strip().splitlines()
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+    except OSError as error:
+        raise SandboxUnavailable(
+            f"The interpreter {python} cannot be run: {error.strerror}. Set c.Sandbox.python to a Python "
+            f"for this machine ({platform.machine()}) that has ipykernel installed."
+        ) from None
+    except (subprocess.TimeoutExpired, ValueError) as error:
         facts, problem = {}, [str(error)]
     if not facts:
         raise SandboxUnavailable(

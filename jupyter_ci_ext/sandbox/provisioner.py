@@ -84,6 +84,11 @@ class SandboxProvisioner(LocalProvisioner):
             return Usage()
         return self._sandboxed.monitor.usage
 
+    async def check(self) -> str | None:
+        """Count the workspace now; the limit for which the sandbox has been ended, or None."""
+        monitor = self._sandboxed.monitor if self._sandboxed else None
+        return await asyncio.to_thread(monitor.check) if monitor else None
+
     def log_text(self) -> str:
         """The end of what the kernel's process itself wrote: crashes of libraries, for the log."""
         return self._sandboxed.log_text() if self._sandboxed else ""

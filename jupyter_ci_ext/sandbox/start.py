@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import bubblewrap, confined, fonts, limits, seccomp
+from . import bubblewrap, confined, fonts, installers, limits, seccomp
 from .mounts import Environment
 from .policy import Launch, Policy
 from .stage2 import landlock
@@ -104,7 +104,11 @@ class Build:
             procfs=start.plan.procfs,
         )
         environ = limits.environment(
-            start.policy, start.environment.prefix, bubblewrap.HOME_PATH, _PRIVATE_TMP
+            start.policy,
+            start.environment.prefix,
+            bubblewrap.HOME_PATH,
+            _PRIVATE_TMP,
+            first=installers.FOLDER,
         )
         options = bubblewrap.arguments(view, lambda text: self._data(text.encode()), environ)
         # bubblewrap's own process inside gets the filter too
@@ -121,9 +125,18 @@ class Build:
         start = self._start
         room = start.room
         assert room is not None
+        isolated = start.plan.level > 1  # at level 1 there is a network
         self.environ = limits.environment(
-            start.policy, start.environment.prefix, str(room.home), str(room.tmp)
+            start.policy,
+            start.environment.prefix,
+            str(room.home),
+            str(room.tmp),
+            first=str(room.programs) if isolated else "",
         )
+        if isolated:
+            installers.write(
+                room.programs, installers.script(start.environment.python, str(STAGE2))
+            )
         room.show(fonts.cached(start.environment.python), fonts.FOLDER_IN_HOME)
         more: dict[str, Any] = {}
         unwritable: tuple[str, ...] = ()

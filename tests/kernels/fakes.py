@@ -98,6 +98,7 @@ class InstantKernel(Kernel):
         self.id = uuid.uuid4().hex
         self.data_path = "/mnt/data"
         self.running = True
+        self.attached_at = 0.0
         self._transport = transport
         self._log = logging.getLogger("test")
 
@@ -113,6 +114,10 @@ class InstantKernel(Kernel):
     def usage(self) -> dict[str, Any]:
         return {"processes": 1}
 
+    @property
+    def last_active(self) -> float:
+        return self.attached_at
+
     def connect(self) -> Connection:
         return Connection(self._transport(self))
 
@@ -124,6 +129,9 @@ class InstantKernel(Kernel):
 
     async def adopt(self, paths: Sequence[Path]) -> None:
         pass
+
+    async def check(self) -> str | None:
+        return None
 
     async def stop(self) -> None:
         await asyncio.sleep(0)

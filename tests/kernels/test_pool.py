@@ -125,6 +125,24 @@ def test_the_least_recently_used_idle_session_gives_way(wait: Wait, tmp_path: Pa
     wait(scenario())
 
 
+def test_a_console_on_a_kernel_keeps_its_session(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        launcher = InstantLauncher()
+        async with pool(tmp_path, launcher, idle_timeout=1000, max_life=0) as sessions:
+            async with sessions.use("a") as session:
+                pass
+            used = session.info
+            (kernel,) = launcher.kernels
+            kernel.attached_at = used.last_active_at + 500
+            info = session.info
+            assert info.last_active_at == used.last_active_at + 500
+            assert info.expires_at == kernel.attached_at + 1000
+            kernel.attached_at = used.last_active_at - 500
+            assert session.info.expires_at == used.expires_at
+
+    wait(scenario())
+
+
 def test_sessions_end_when_idle_for_too_long_or_too_old(wait: Wait, tmp_path: Path) -> None:
     async def scenario() -> None:
         launcher = InstantLauncher()

@@ -271,9 +271,52 @@ def test_output_around_python_has_a_beginning_and_an_end(
         async with sessions.use(f"thread_{how[:2]}") as session:
             text = await printed(session, f"import os, subprocess\n{AROUND[how]};")
             assert text.startswith("0")
-            assert "characters left out …]" in text
+            assert "bytes left out …]" in text
             assert "the end" in text[-20:]
             assert len(text) < 2 << 20
+
+    wait(scenario())
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("for i in range(3000): open(f'f{i}', 'w').close()", "more than 2,000 files"),
+        ("open('big', 'wb').write(bytes(20 << 20))", "take more than 10 MiB"),
+    ],
+)
+def test_the_workspace_is_counted_before_the_end_is_told(
+    wait: Wait, tmp_path: Path, code: str, words: str
+) -> None:
+    """However rarely it is looked at otherwise."""
+    limits = {"watch_seconds": 60.0, "files": 2000, "disk": 10 << 20}
+
+    async def scenario() -> None:
+        async with (
+            sandboxed_pool(tmp_path, limits) as sessions,
+            sessions.use("thread_a") as session,
+        ):
+            end = await end_of(session, code)
+            assert (end.status, end.kept) == ("lost", False)
+            assert words in end.reason
+            assert (await end_of(session, "import os\nfor f in os.listdir(): os.unlink(f)")).kept
+
+    wait(scenario())
+
+
+def test_what_others_do_with_a_kernel_counts_as_use(sessions: Sessions, wait: Wait) -> None:
+    async def scenario() -> None:
+        async with sessions.use("thread_console") as session:
+            await printed(session, "x = 5")
+        before = session.last_active
+        assert session._kernel is not None
+        console = session._kernel.connect()
+        try:
+            await console.wait_ready(30)
+            console.execute("import time; time.sleep(0.2)", lambda _: None)
+            await until(lambda: session.last_active > before + 0.2)
+        finally:
+            console.close()
 
     wait(scenario())
 

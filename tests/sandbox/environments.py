@@ -8,9 +8,15 @@ import sys
 from .harness import kernel
 
 CODE = """
-import subprocess, sys, ipykernel, sqlite3, ssl, zmq
+import os, subprocess, sys, ipykernel, sqlite3, ssl, zmq
 child = subprocess.run([sys.executable, "-c", "import zmq; print('child')"], capture_output=True, text=True)
 print(sys.prefix, ".".join(map(str, sys.version_info[:2])), child.stdout.strip())
+if os.path.isdir(sys.prefix + "/conda-meta"):
+    assert os.environ["CONDA_PREFIX"] == sys.prefix
+    try:
+        assert open(sys.prefix + "/.condarc").read() == ""
+    except PermissionError:
+        pass
 try:
     open(sys.prefix + "/written", "w")
 except OSError:

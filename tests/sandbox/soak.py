@@ -199,7 +199,7 @@ async def soak(sessions: int, level: int, seed: int, folder: Path) -> list[str]:
         left = await watch.left_by_now()
         print(", ".join(f"{count} {way.strip('_')}" for way, count in run.ends.items()))
         print(
-            f"{len(watch.groups)} folders of control groups and {len(started)} processes were made"
+            f"{len(set(watch.groups))} folders of control groups and {len(started)} processes were made"
         )
     return left
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -40,6 +41,30 @@ def _venv(folder: Path, python: str, *options: str, ours: ordinary.Environment =
     return str(folder / "bin/python")
 
 
+def _like_conda(folder: Path, ours: ordinary.Environment) -> str:
+    """A prefix as conda lays it out: no virtual environment, but interpreter, libraries and records.
+
+    conda itself is not at hand; the interpreter is a copy of the one that runs this, with its library.
+    """
+    code = "import json, sys, sysconfig; print(json.dumps([sys.executable, sysconfig.get_path('stdlib')]))"
+    asked = subprocess.run([ours.base, "-I", "-c", code], capture_output=True, check=True)
+    program, library = json.loads(asked.stdout)
+    for name in ("bin", "conda-meta", f"lib/python{VERSION}"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy2(os.path.realpath(program), folder / f"bin/python{VERSION}")
+    (folder / "bin/python").symlink_to(f"python{VERSION}")
+    left_out = shutil.ignore_patterns("test", "tests", "site-packages", "__pycache__", "idlelib")
+    shutil.copytree(
+        library, folder / f"lib/python{VERSION}", ignore=left_out, symlinks=True, dirs_exist_ok=True
+    )
+    for name in ("site-packages", "dist-packages"):  # the latter: Debian's interpreter
+        (folder / f"lib/python{VERSION}/{name}").mkdir(exist_ok=True)
+        (folder / f"lib/python{VERSION}/{name}/ours.pth").write_text(ours.packages)
+    (folder / "conda-meta/history").touch()
+    (folder / ".condarc").write_text("channels: [https://user:CANARY@example.org]")
+    return str(folder / "bin/python")
+
+
 def _pyenv() -> str:
     found = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{VERSION}.*/bin/python"))
     if not found:
@@ -52,17 +77,22 @@ def _make(kind: str, folder: Path, ours: ordinary.Environment) -> str:
         if shutil.which("uv") is None:
             pytest.skip("there is no uv")
         return _venv(folder, "uv", ours=ours)
+    if kind == "like conda":
+        return _like_conda(folder, ours)
     if kind == "pyenv":
         return _venv(folder, _pyenv())
     options = {"venv": ["--symlinks"], "system packages": ["--system-site-packages"]}
     return _venv(folder, ours.base, *options.get(kind, ["--copies"]), ours=ours)
 
 
-_KINDS = ["venv", "system packages", "copies", "pyenv", "uv"]
+_KINDS = ["venv", "system packages", "copies", "like conda", "pyenv", "uv"]
+_AT_LEVEL_2 = ["venv", "like conda"]
 
 
 @pytest.mark.parametrize("who", ["root", "user"])
-@pytest.mark.parametrize(("kind", "level"), [*((kind, 3) for kind in _KINDS), ("venv", 2)])
+@pytest.mark.parametrize(
+    ("kind", "level"), [*((kind, 3) for kind in _KINDS), *((kind, 2) for kind in _AT_LEVEL_2)]
+)
 def test_code_runs_in_another_environment(kind: str, level: int, who: str) -> None:
     require(level)
     require_user(who)

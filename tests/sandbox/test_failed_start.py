@@ -75,7 +75,7 @@ _FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "the configuration": (start.Build, "_config", broken()),
     "the process": (subprocess, "Popen", broken(error=OSError(11, "Resource temporarily unavailable"))),
     "the call of the process": (subprocess, "Popen", broken()),
-    "the control group": (cgroups, "create", broken()),
+    "the control group": (cgroups, "admit", broken()),
     "the report": (process.Sandboxed, "_report", broken()),
     "the check of the report": (attest, "shortcomings", broken()),
     "a report that falls short": (attest, "shortcomings", lambda *_: ["nothing holds"]),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_ci_ext.sandbox.policy import MiB
+from jupyter_ci_ext.sandbox.stage2.reserve import OUT_OF_MEMORY
 
 from .conftest import require
 from .harness import Answer, Kernel, kernel
@@ -109,6 +110,38 @@ def test_a_full_memory_does_not_silence_the_kernel() -> None:
     status, after = with_kernel(3, act, memory=300 * MiB)
     assert status in ("ok", "error")
     assert after == "33554432\n"
+
+
+def test_what_filled_the_memory_is_let_go() -> None:
+    """What a function held that ran out of it, and results that no variable holds; not variables."""
+    require(3)
+    grow = "def grow():\n  held = []\n  while True: held.append(bytearray(40 << 20))\n"
+    chained = f"{grow}\ntry: grow()\nexcept MemoryError as e: raise ValueError('no') from e"
+    largest = "x = bytearray(250 << 20); del x; print(kept)"
+
+    async def act(running: Kernel) -> None:
+        await running.run("kept = 5")
+        for code in (f"{grow}\ngrow()", chained, "bytearray(250 << 20)"):
+            answer = await running.run(code)
+            assert answer.error.startswith(("MemoryError", "ValueError")), code
+            assert (await running.run(largest)).text == "5\n", code
+
+    with_kernel(3, act, memory=512 * MiB)
+
+
+def test_a_full_memory_is_said_with_what_to_do() -> None:
+    require(3)
+    lines: list[str] = []
+
+    def take(message: dict[str, Any]) -> None:
+        lines.extend(message["content"].get("traceback", []))
+
+    async def act(running: Kernel) -> None:
+        code = "l = []\nwhile True: l.append(bytearray(1 << 20))"
+        await running.client.execute_interactive(code, timeout=60, output_hook=take)
+
+    with_kernel(3, act, memory=300 * MiB)
+    assert OUT_OF_MEMORY in lines[-1]
 
 
 # What ends the session: code, a part of the sentence that says why.

@@ -85,6 +85,37 @@ def test_installing_ends_in_a_hint(level: int) -> None:
     assert answers[5].text.replace("\r", "") == "still\n5\n"
 
 
+_SCRIPT = """
+%%bash
+for command in 'pip install x' 'pip3 install x' 'python -m pip install x' 'uv pip install x' 'conda install x'; do
+  $command && echo "installed by $command"
+done
+pip --version | cut -c1-4
+python -c 'import sys; print(sys.prefix)'
+python3 - <<< 'print("from a pipe")'
+conda --version
+"""
+
+
+def test_shells_get_the_hint_and_nothing_else_is_changed(level: int) -> None:
+    codes = [
+        _SCRIPT.strip(),
+        "import os; print(os.system('pip install x'))",
+        "%conda install x",
+        "import importlib.util, sys; print(sys.prefix)",
+    ]
+    answers = _run(level, lambda running: _all(running, codes))
+    in_bash = answers[0].text
+    assert in_bash.count(NOTHING_TO_INSTALL) == 5
+    assert "installed by" not in in_bash
+    assert "pip \n" in in_bash
+    assert f"{answers[3].text}from a pipe\n" in in_bash
+    assert "conda: command not found" in in_bash
+    assert NOTHING_TO_INSTALL in answers[1].text
+    assert "256\n" in answers[1].text
+    assert answers[2].text == f"{NOTHING_TO_INSTALL}\n"
+
+
 def test_asking_and_leaving_end_the_code_but_not_the_session(level: int) -> None:
     leaving = ["exit()", "quit()", "exit(3)", "import sys; sys.exit('bye')"]
     asking = ["input('name?')", "import getpass; getpass.getpass()"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from datetime import datetime, timezone
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +32,7 @@ def test_a_little_more_than_the_head_is_whole_too() -> None:
 def test_the_middle_is_left_out_and_said_to_be() -> None:
     text = "h" * 500 + "m" * 10_000 + "t" * 250
     assert printed(OutputBudget(1000), text) == (
-        "h" * 500 + "\n[… 10,000 characters left out …]\n" + "t" * 250
+        "h" * 500 + "\n[… 10,000 bytes left out …]\n" + "t" * 250
     )
 
 
@@ -42,7 +46,25 @@ def test_however_it_is_cut_nothing_is_lost_or_told_wrong(texts: list[str]) -> No
     else:
         assert out.startswith(whole[:200])
         assert out.endswith(whole[-100:])
-        assert f"{len(whole) - 300:,} characters left out" in out
+        assert f"{len(whole) - 300:,} bytes left out" in out
+
+
+@settings(database=None)
+@given(st.lists(st.text(alphabet="aé€😀\ud800", max_size=60), max_size=30))
+def test_it_counts_bytes_and_cuts_between_characters(texts: list[str]) -> None:
+    whole = "".join(texts).encode("utf-8", "surrogatepass")
+    out = printed(OutputBudget(400), *texts).encode("utf-8", "surrogatepass")
+    assert len(out) <= 300 + 50
+    note = re.search("\n\\[… ([0-9,]+) bytes left out …\\]\n".encode(), out)
+    if note is None:
+        assert out == whole
+    else:
+        head, tail = out[: note.start()], out[note.end() :]
+        assert whole.startswith(head)
+        assert whole.endswith(tail)
+        assert len(head) + len(tail) + int(note[1].replace(b",", b"")) == len(whole)
+        assert len(head) > 196
+        assert len(tail) > 96
 
 
 def test_each_execution_has_its_own_budget() -> None:
@@ -92,6 +114,27 @@ def test_a_bundle_keeps_what_fits() -> None:
     assert kept["data"]["text/plain"].startswith("[text/html of 100,000 bytes left out")
     assert kept["data"]["text/plain"].endswith("a figure")
     assert kept["transient"] == {"display_id": "7"}
+
+
+def test_a_picture_that_is_too_large_is_saved(tmp_path: Path) -> None:
+    png, jpeg = bytes(range(256)) * 100, bytes(30_000)
+    data = {"text/plain": "<Image>", "image/png": png, "image/jpeg": jpeg}
+    (tmp_path / "image-1.png").write_text("the code's own")
+    kept = shorten({"data": data, "metadata": {}}, 10_000, str(tmp_path))
+    assert kept["data"] == {
+        "text/plain": "[the picture is too large to be sent; it is saved as image-2.png]\n<Image>"
+    }
+    assert (tmp_path / "image-2.png").read_bytes() == png
+    encoded = {"image/png": base64.b64encode(png).decode()}
+    shorten({"data": encoded, "metadata": {}}, 10_000, str(tmp_path))
+    assert (tmp_path / "image-3.png").read_bytes() == png
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("folder", ["", "/nonexistent"])
+def test_a_picture_that_cannot_be_saved_is_left_out(folder: str) -> None:
+    kept = shorten({"data": {"image/png": bytes(30_000)}, "metadata": {}}, 10_000, folder)
+    assert "image/png of 40,000 bytes left out" in kept["data"]["text/plain"]
 
 
 def test_a_traceback_keeps_both_ends() -> None:

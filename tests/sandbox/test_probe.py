@@ -19,7 +19,8 @@ from jupyter_ci_ext.sandbox import attest, bubblewrap, fonts, probe
 from jupyter_ci_ext.sandbox.policy import Policy
 from jupyter_ci_ext.sandbox.probe import HostReport, probe_now
 
-from .conftest import ORDINARY, ROOT, require, require_user
+from . import ordinary
+from .conftest import ORDINARY, require, require_user
 from .harness import kernel
 
 
@@ -118,7 +119,7 @@ def test_a_program_that_isolates_nothing_is_found_out(tmp_path: Path) -> None:
     [
         ("/nonexistent/python", "cannot be used"),
         ("/bin/true", "cannot run a kernel"),
-        ("/etc/passwd", "cannot run a kernel"),
+        ("/etc/passwd", "cannot be run: Permission denied"),
     ],
 )
 def test_an_unusable_python_is_said(python: str, words: str) -> None:
@@ -220,6 +221,20 @@ def test_doctor_refuses_nonsense(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["--help"]) == 0
 
 
+def test_doctor_looks_at_the_kernelspec_that_is_configured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    require(2)
+    for name, words in (
+        ("python3", "does not name the provisioner"),
+        ("none", "no kernelspec none"),
+    ):
+        assert cli(["doctor", f"--SessionPool.kernel_name={name}"]) == 1
+        out = capsys.readouterr().out
+        assert words in out
+        assert "c.SessionPool.kernel_name" in out
+
+
 def test_doctor_finds_a_kernelspec_that_would_not_isolate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,9 +259,9 @@ def test_a_covered_proc_costs_proc_and_nothing_else() -> None:
     as_user = f"setpriv --reuid {ORDINARY} --regid {ORDINARY} --clear-groups"
     answer = subprocess.run(
         ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o ro none /proc/irq && exec {as_user} "$0" -c "$1"',
-         sys.executable, code],
+         ordinary.environment().python, code],
         capture_output=True, text=True, cwd="/", check=False,
-        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+        env={"PYTHONPATH": str(ordinary.environment().root), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"], "HOME": "/nonexistent"},
     )  # fmt: skip
     if not answer.stdout:
         pytest.skip(f"cannot cover parts of /proc here: {answer.stderr.strip()}")

@@ -116,20 +116,23 @@ def watched(
     not started it.
     """
     groups: list[Path] = []
-    admit = cgroups.admit
+    create, admit = cgroups.create, cgroups.admit
 
-    @functools.wraps(admit)
-    def noted(*args: Any, **kwargs: Any) -> cgroups.Group | None:
-        group = admit(*args, **kwargs)
-        if group is not None:
-            groups.extend(group.folders.values())
-        return group
+    def noting(make: Callable[..., cgroups.Group | None]) -> Callable[..., cgroups.Group | None]:
+        @functools.wraps(make)
+        def noted(*args: Any, **kwargs: Any) -> cgroups.Group | None:
+            group = make(*args, **kwargs)
+            if group is not None:
+                groups.extend(group.folders.values())
+            return group
 
-    cgroups.admit = noted
+        return noted
+
+    cgroups.create, cgroups.admit = noting(create), noting(admit)  # the latter: also systemd's
     try:
         yield Watch(groups, extra, adopted)
     finally:
-        cgroups.admit = admit
+        cgroups.create, cgroups.admit = create, admit
 
 
 def descendants(pid: int) -> Iterator[tuple[int, str, str]]:

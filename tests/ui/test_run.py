@@ -258,3 +258,28 @@ def test_a_server_that_is_away_is_noticed_and_what_failed_is_mended(
     panel.page.unroute(everything)
     expect(panel.root.locator(".jp-CISession")).not_to_contain_text("no connection")
     expect(panel.root.get_by_role("alert")).to_have_count(0)
+
+
+def test_the_end_is_followed_until_one_scrolls_away(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("A line of many.\n\n" * 60, chunk=200))
+    panel.ask("Talk")
+    to_end = panel.button("To the end")
+    at_end = "(e => e.scrollHeight - e.scrollTop - e.clientHeight < 40)"
+    at_end += "(document.querySelector('.jp-CILog'))"
+    panel.page.wait_for_function(at_end)
+    # Content that shrinks and grows moves what is shown, too: that is nobody's wish.
+    panel.log.evaluate("e => new Promise(done => { e.onscroll = done; e.scrollTop -= 300; })")
+    expect(to_end).to_have_count(0)
+    panel.page.set_viewport_size({"width": 1280, "height": 760})
+    panel.page.wait_for_function(at_end)
+    panel.log.hover()
+    panel.page.mouse.wheel(0, -400)
+    expect(to_end).to_be_visible()
+    panel.page.set_viewport_size({"width": 1280, "height": 700})
+    expect(to_end).to_be_visible()
+    to_end.click()
+    panel.page.wait_for_function(at_end)
+    expect(to_end).to_have_count(0)

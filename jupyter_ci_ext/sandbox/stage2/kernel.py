@@ -6,6 +6,7 @@ database (50-80 ms): no session of the interpreter has use for either.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -25,7 +26,12 @@ from traitlets.config import Config
 
 from . import manners
 from .output import BoundedSession, BudgetedOutStream, OutputBudget
-from .reserve import Reserve, forget_what_filled_memory
+from .reserve import (
+    Reserve,
+    forget_what_filled_memory,
+    let_go_of_frames,
+    say_what_to_do,
+)
 
 _PORTS = ("shell", "iopub", "stdin", "hb", "control")  # their numbers are 1 to 5
 
@@ -70,6 +76,7 @@ class SandboxKernelApp(IPKernelApp):
     def _session_default(self) -> BoundedSession:
         session = BoundedSession(parent=self)
         session.reserve = Reserve()
+        session.folder = self.settings["checks"]["data"]
         # leave room for what the envelope adds
         session.limit = int(self.settings["message_bytes"]) * 9 // 10
         # sending without a copy starts a thread, which code at its limit of processes cannot have
@@ -129,8 +136,11 @@ class SandboxKernelApp(IPKernelApp):
             reserve = self.session.reserve
             self.shell.events.register("pre_execute", reserve.hold)
             self.shell.events.register("post_execute", reserve.release)
-            self.shell.events.register("post_execute", forget_what_filled_memory)
+            self.shell.events.register(
+                "post_execute", functools.partial(forget_what_filled_memory, self.shell)
+            )
             self.shell.events.register("post_execute", _settle)
+            say_what_to_do(self.shell)
             _release_at_errors(self.shell, reserve)
             manners.stay(self.shell)
             if self.settings["level"] > 1:
@@ -141,14 +151,15 @@ class SandboxKernelApp(IPKernelApp):
 
 
 def _release_at_errors(shell: Any, reserve: Reserve) -> None:
-    """Give the reserve back before an error is shown: that needs memory, and the code is over."""
-    show = shell._showtraceback
+    """Make room before an error is shown: to word it needs memory, and the code is over."""
+    show = shell.showtraceback
 
-    def show_traceback(*args: Any) -> None:
+    def show_traceback(*args: Any, **kwargs: Any) -> None:
         reserve.release()
-        show(*args)
+        let_go_of_frames(sys.exc_info()[1])
+        show(*args, **kwargs)
 
-    shell._showtraceback = show_traceback
+    shell.showtraceback = show_traceback
 
 
 def _settle() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import re
 import subprocess
 import sys
@@ -35,6 +36,7 @@ _TAKE_A_VALUE = {
     "--name",
     "-c",
 }
+_MAGICS = ("pip", "uv", "conda", "mamba", "micromamba")
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
 
 
@@ -58,6 +60,8 @@ def _is_local(words: list[str]) -> bool:
 
 def hint_at_installs(shell: Any) -> None:
     """Make ``!pip install``, ``%pip install`` and their like in subprocesses end in a hint.
+
+    What shells and scripts try meets the stand-ins on their PATH.
 
     Commands need no terminal here: IPython gives them one of their own, which not every sandbox has.
     """
@@ -84,6 +88,30 @@ def hint_at_installs(shell: Any) -> None:
         start(self, args, *more, **kwargs)
 
     subprocess.Popen.__init__ = popen  # type: ignore[method-assign]
+    run = os.system
+
+    @functools.wraps(run)
+    def os_system(command: Any) -> int:
+        if isinstance(command, str) and asks_to_install(command):
+            print(NOTHING_TO_INSTALL, file=sys.stderr)
+            return 256  # exit code 1
+        return run(command)
+
+    os.system = os_system
+    for name in _MAGICS:
+        magic = shell.magics_manager.magics["line"].get(name)
+        if magic is not None:
+            shell.register_magic_function(_hinting(name, magic), magic_name=name)
+
+
+def _hinting(name: str, magic: Any) -> Any:
+    def hinting(line: str) -> Any:
+        if asks_to_install(f"{name} {line}"):
+            print(NOTHING_TO_INSTALL, file=sys.stderr)
+            return None
+        return magic(line)
+
+    return hinting
 
 
 def stay(shell: Any) -> None:
@@ -101,3 +129,9 @@ def stay(shell: Any) -> None:
         show(kind, value, [*lines, STAYED] if kind is SystemExit else lines)
 
     shell._showtraceback = show_traceback
+
+
+if __name__ == "__main__":  # asked by the stand-ins on PATH: may this command be passed on?
+    if asks_to_install(sys.argv[1:]):
+        print(NOTHING_TO_INSTALL, file=sys.stderr)
+        sys.exit(1)

@@ -5,6 +5,7 @@ This is courtesy, not a wall: the code can undo it. The server bounds the size o
 
 from __future__ import annotations
 
+import base64
 import codecs
 import contextlib
 import fcntl
@@ -30,6 +31,8 @@ _ACCOUNTS_KEPT = 8
 _LONG_TEXT = 64 * 1024
 _LONG_LIST = 1000
 _CHUNK = 1 << 16
+_PICTURES = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg", "image/gif": "gif"}
+_MOST_PICTURES = 1000
 _DRAIN_SECONDS = 2.0  # for what the code has written around Python, when it is over
 _PIPE_BYTES = 1 << 20  # the most an ordinary user may ask for; asking is all there is to it
 
@@ -40,14 +43,14 @@ class _Account:
     def __init__(self, limit: int) -> None:
         self.head_left = limit // 2
         self.tail_limit = limit // 4  # for each of stdout and stderr
-        self.tails: dict[str, deque[str]] = {}
+        self.tails: dict[str, deque[bytes]] = {}
         self.tail_sizes: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
         self.settled = False
 
 
 class OutputBudget:
-    """How much each execution may print, stdout and stderr together, in characters.
+    """How much each execution may print, stdout and stderr together, in bytes of UTF-8.
 
     The first half goes out as it comes, the last part is held back until the execution is over.
     """
@@ -61,12 +64,15 @@ class OutputBudget:
         """The part of ``text`` that may be sent now; the rest is kept as the tail or left out."""
         with self._lock:
             account = self._account(execution)
-            now = text[: account.head_left]
-            account.head_left -= len(now)
-            rest = text[len(now) :]
-            if rest and not account.settled:
-                self._keep(account, stream, rest)
-            return now
+            if account.settled and not account.head_left:
+                return ""
+            raw = _encode(text)
+            cut = _boundary(raw, account.head_left)
+            # a character that does not fit ends the head: what comes after it is not put before it
+            account.head_left = account.head_left - cut if cut == len(raw) else 0
+            if cut < len(raw) and not account.settled:
+                self._keep(account, stream, raw[cut:])
+            return text if cut == len(raw) else _decode(raw[:cut])
 
     def settle(self, execution: str) -> dict[str, str]:
         """The execution is over: what each stream still has to print, a note included."""
@@ -77,8 +83,8 @@ class OutputBudget:
             for stream, tail in account.tails.items():
                 note = ""
                 if account.left_out.get(stream):
-                    note = f"\n[… {account.left_out[stream]:,} characters left out …]\n"
-                rest[stream] = note + "".join(tail)
+                    note = f"\n[… {account.left_out[stream]:,} bytes left out …]\n"
+                rest[stream] = note + _decode(b"".join(tail))
             account.tails.clear()
             return rest
 
@@ -90,23 +96,41 @@ class OutputBudget:
                 self._accounts.popitem(last=False)
         return account
 
-    def _keep(self, account: _Account, stream: str, text: str) -> None:
+    def _keep(self, account: _Account, stream: str, raw: bytes) -> None:
         tail = account.tails.setdefault(stream, deque())
-        kept = text[-account.tail_limit :]
+        kept = raw[_boundary(raw, max(0, len(raw) - account.tail_limit), up=True) :]
         tail.append(kept)
         size = account.tail_sizes.get(stream, 0) + len(kept)
-        left_out = account.left_out.get(stream, 0) + len(text) - len(kept)
+        left_out = account.left_out.get(stream, 0) + len(raw) - len(kept)
         while size - len(tail[0]) >= account.tail_limit:
             oldest = len(tail.popleft())
             size -= oldest
             left_out += oldest
         excess = size - account.tail_limit
         if excess > 0:
+            excess = _boundary(tail[0], excess, up=True)
             tail[0] = tail[0][excess:]
             size -= excess
             left_out += excess
         account.tail_sizes[stream] = size
         account.left_out[stream] = left_out
+
+
+def _encode(text: str) -> bytes:
+    # a lone surrogate can be printed; it is whoever shows it that replaces it
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decode(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def _boundary(raw: bytes, at: int, *, up: bool = False) -> int:
+    """The end of a character at *at* or, if that is within one, just before (or after) it."""
+    at = min(at, len(raw))
+    while 0 < at < len(raw) and raw[at] & 0xC0 == 0x80:
+        at += 1 if up else -1
+    return at
 
 
 class BudgetedOutStream(OutStream):
@@ -192,6 +216,7 @@ class BoundedSession(Session):
 
     pack = Callable(pack)
     limit: int = 16 << 20
+    folder: str = ""  # where pictures go that are too large to be sent
     reserve: Reserve
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
@@ -203,7 +228,8 @@ class BoundedSession(Session):
             frames = super().serialize(msg, ident)
         if sum(map(len, frames)) <= self.limit:
             return frames
-        return super().serialize({**msg, "content": shorten(msg["content"], self.limit)}, ident)
+        content = shorten(msg["content"], self.limit, self.folder)
+        return super().serialize({**msg, "content": content}, ident)
 
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
         buffers = kwargs.get("buffers")
@@ -212,33 +238,69 @@ class BoundedSession(Session):
         return super().send(stream, msg_or_type, *args, **kwargs)
 
 
-def shorten(content: Mapping[str, Any], limit: int) -> dict[str, Any]:
-    """The content of a message, with what is too large cut or replaced by a note."""
+def shorten(content: Mapping[str, Any], limit: int, folder: str = "") -> dict[str, Any]:
+    """The content of a message, with what is too large cut or replaced by a note.
+
+    A picture is saved in ``folder``, where that can be done, and the note names the file.
+    """
     content = dict(content)
     data = content.get("data")
     if isinstance(data, Mapping):
-        content["data"] = _shorten_bundle(data, limit // 2)
+        content["data"] = _shorten_bundle(data, limit // 2, folder)
         content["metadata"] = {}
         return content
     return {key: _shorten_value(value) for key, value in content.items()}
 
 
-def _shorten_bundle(data: Mapping[str, Any], limit: int) -> dict[str, Any]:
+def _shorten_bundle(data: Mapping[str, Any], limit: int, folder: str) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    notes = []
+    left_out = {}
     room = limit
-    for mime, value in sorted(data.items(), key=lambda item: len(str(item[1]))):
-        size = len(str(value).encode("utf-8", "replace"))
+    for mime, value in sorted(data.items(), key=lambda item: _size(item[1])):
+        size = _size(value)
         if size <= room:
             kept[mime] = value
             room -= size
         elif mime == "text/plain":
             kept[mime] = _shorten_value(value)
         else:
-            notes.append(f"[{mime} of {size:,} bytes left out: it is too large to be sent]")
+            left_out[mime] = size
+    pictures = [mime for mime in _PICTURES if mime in left_out]
+    notes = []
+    if folder and pictures and not _PICTURES.keys() & kept.keys():
+        # the same picture in other forms need not be told of
+        name = _saved(data[pictures[0]], _PICTURES[pictures[0]], folder)
+        if name:
+            notes = [f"[the picture is too large to be sent; it is saved as {name}]"]
+            left_out = {mime: size for mime, size in left_out.items() if mime not in pictures}
+    for mime, size in left_out.items():
+        notes.append(f"[{mime} of {size:,} bytes left out: it is too large to be sent]")
     if notes:
         kept["text/plain"] = "\n".join([*notes, *filter(None, [str(kept.get("text/plain", ""))])])
     return kept
+
+
+def _size(value: Any) -> int:
+    """What it takes in a message, where bytes become base64."""
+    if isinstance(value, bytes):
+        return (len(value) + 2) // 3 * 4
+    return len(str(value).encode("utf-8", "replace"))
+
+
+def _saved(value: Any, ending: str, folder: str) -> str:
+    """The name under which a picture was saved; empty where it cannot be."""
+    try:
+        if not isinstance(value, bytes):
+            value = str(value).encode() if ending == "svg" else base64.b64decode(str(value))
+        for number in range(1, _MOST_PICTURES):
+            name = f"image-{number}.{ending}"
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileExistsError), open(path, "xb") as file:
+                file.write(value)
+                return name
+    except (OSError, ValueError, MemoryError):  # a full disk: the note says that it is left out
+        pass
+    return ""
 
 
 def _shorten_value(value: Any) -> Any:

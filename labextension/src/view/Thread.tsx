@@ -128,6 +128,12 @@ async function keepPlace(
   });
 }
 
+/** What a reader does to scroll; nobody tells when the scroll bar is let go, but the next move. */
+const MOVES = ['wheel', 'touchmove', 'pointerdown', 'pointermove', 'keydown'];
+
+/** Milliseconds for which a scroll follows from what the reader did: it may be smooth. */
+const HAND = 500;
+
 function useStickToEnd(thread: ThreadModel) {
   const scroller = React.useRef<HTMLDivElement>(null);
   const content = React.useRef<HTMLDivElement>(null);
@@ -143,34 +149,46 @@ function useStickToEnd(thread: ThreadModel) {
     if (!element || !content.current) {
       return;
     }
-    let height = 0;
     let top = 0;
+    let moved = -Infinity;
+    let held = false;
+    const onMove = (event: Event) => {
+      if (event.type === 'pointermove') {
+        held &&= (event as PointerEvent).buttons !== 0;
+      } else {
+        held = event.type === 'pointerdown';
+        moved = performance.now();
+      }
+    };
+    const isByHand = () => held || performance.now() - moved < HAND;
     const onScroll = () => {
       const { scrollHeight, scrollTop, clientHeight } = element;
       // Content that grows moves the end away, content that shrinks moves what is shown: only an
-      // upward scroll in content of one height is the reader's own, and lets go of the end.
+      // upward scroll that follows from what the reader does lets go of the end.
       if (scrollHeight - scrollTop - clientHeight < 40) {
         sticky.current = true;
-      } else if (scrollTop < top - 1 && scrollHeight >= height) {
+      } else if (scrollTop < top - 1 && isByHand()) {
         sticky.current = false;
       }
       setAway(!sticky.current);
-      height = scrollHeight;
       top = scrollTop;
     };
     const grown = new ResizeObserver(() => {
       if (sticky.current) {
         element.scrollTop = element.scrollHeight;
       }
-      height = element.scrollHeight;
       top = element.scrollTop;
     });
+    MOVES.forEach(name =>
+      element.addEventListener(name, onMove, { passive: true })
+    );
     grown.observe(content.current);
     grown.observe(element);
     element.addEventListener('scroll', onScroll, { passive: true });
     return () => {
       grown.disconnect();
       element.removeEventListener('scroll', onScroll);
+      MOVES.forEach(name => element.removeEventListener(name, onMove));
     };
   }, []);
   React.useEffect(toEnd, [thread, toEnd]);
