@@ -26,7 +26,7 @@ from jupyter_ci_ext.sandbox.config import Sandbox
 from .plain import end_of, printed, run, until
 
 Wait = Callable[[Any], Any]
-LIMITS = {"execution_seconds": 30.0, "grace_seconds": 1.0, "memory": 512 << 20}
+LIMITS = {"execution_seconds": 30.0, "grace_seconds": 4.0, "memory": 512 << 20}
 MODULES = ["json", "no_such_module_anywhere"]
 
 
