@@ -17,8 +17,8 @@ from tests.ui.trace import Cost, main_thread
 SIZE = 27_000
 DELTAS = 400
 
-# Milliseconds. Texts that cannot be cut take up to 30 in one task; where the browser collects what
-# all the texts before have left, it may take more.
+# Milliseconds. Texts that cannot be cut take up to 30 in one task; now and then one took 59, for a reason
+# that was not found.
 RARELY = 150
 
 PART = (
