@@ -150,14 +150,18 @@ class Kernel:
         provisioner = self._provisioner()
         with anyio.CancelScope(shield=True):
             try:
-                stopping = ensure_async(self._manager.shutdown_kernel(self.id, now=True))
-                await asyncio.wait_for(stopping, self.stop_seconds)
+                await asyncio.wait_for(self._shut_down(), self.stop_seconds)
             except Exception as error:
                 self._log.warning("Kernel %s did not end properly: %s", self.id, kind(error))
                 if self.listed:
                     self._manager.remove_kernel(self.id)
         if hasattr(provisioner, "close_transport"):
             provisioner.close_transport()  # nobody else does for a kernel that failed to restart
+
+    async def _shut_down(self) -> None:
+        await ensure_async(self._manager.shutdown_kernel(self.id, now=True))
+        while self.listed:  # noqa: ASYNC110 (a server may leave it pending, and tells nobody)
+            await asyncio.sleep(0.02)
 
     def _drop_unsent(self) -> None:
         """Spare the server a second of standing still, which its own two sockets cost it.
