@@ -9,7 +9,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 PANEL := jupyter_ci_ext/labextension
 PANEL_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null) \
-	$(wildcard labextension/*.json)
+	$(wildcard labextension/*.json labextension/rspack.*)
 MODULES := labextension/node_modules/.yarn-state.yml
 LAB_DIR := .cache/lab
 

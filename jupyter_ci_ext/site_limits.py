@@ -23,20 +23,21 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from traitlets import TraitError
 from traitlets.config import LoggingConfigurable
 
 from .errors import CodeInterpreterError
 
-LIMITABLE: Final = frozenset({"Sandbox", "SessionPool", "CodeInterpreterApp"})
+LIMITABLE: Final = frozenset({"CodeInterpreterApp", "RemoteKernels", "Sandbox", "SessionPool"})
 """The classes that can be limited."""
 
 VARIABLE: Final = "JUPYTER_CI_EXT_LIMITS"
 FILE: Final = "jupyter_ci_ext_limits.json"
 DIRECTORIES: Final = (Path("/etc/jupyter"), Path(sys.prefix) / "etc" / "jupyter")
 
+T = TypeVar("T")
 Tighten = Callable[[Any, Any], Any]
 """From what is set and the limit to what is in force."""
 
@@ -66,7 +67,7 @@ def always_if(value: bool, limit: bool) -> bool:
     return value or limit
 
 
-def exactly(_value: str, limit: str) -> str:
+def exactly(_value: T, limit: T) -> T:
     """What the site says."""
     return limit
 

@@ -5,7 +5,7 @@ const base = jestJupyterLab(__dirname);
 // The parts of JupyterLab that the tests touch: its whole packages take a minute to load.
 const parts = {
   '^@jupyterlab/codemirror$': '<rootDir>/src/__tests__/codemirror.ts',
-  '^@jupyterlab/rendermime$': '@jupyterlab/rendermime/lib/renderers',
+  '^@jupyterlab/rendermime$': '<rootDir>/src/__tests__/rendermime.ts',
   '^@jupyterlab/services$': '@jupyterlab/services/lib/serverconnection',
   '^@jupyterlab/ui-components$': '@jupyterlab/ui-components/lib/icon'
 };

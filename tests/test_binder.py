@@ -155,6 +155,7 @@ def test_the_welcome_is_made_once(welcome: Any, tmp_path: Path, monkeypatch: Any
     assert saved["data"]["jupyter-ci-ext:panel"]["thread"] == "thread_1"
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.skipif(not WHOLE, reason="takes half a minute; JUPYTER_CI_EXT_BINDER=1 runs it")
 def test_the_welcome_has_a_chart(welcome: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """For real: a server, the API, the sandbox; a second time the thread is found again."""

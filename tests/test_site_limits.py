@@ -12,6 +12,7 @@ from traitlets.config import Config
 from jupyter_ci_ext import site_limits
 from jupyter_ci_ext.app import CodeInterpreterApp
 from jupyter_ci_ext.kernels.config import SessionPool
+from jupyter_ci_ext.kernels.remote.config import RemoteKernels
 from jupyter_ci_ext.sandbox.config import Sandbox
 from jupyter_ci_ext.sandbox.policy import GiB
 from jupyter_ci_ext.site_limits import BadLimits, Limited
@@ -66,6 +67,13 @@ def test_what_is_left_as_it_is_is_limited_too(places: tuple[Path, Path]) -> None
     assert Sandbox().policy().memory == GiB
     pool = SessionPool(config=Config({"SessionPool": {"max_life": 0}}))
     assert (pool.max_sessions, pool.max_life) == (2, 60)
+
+
+def test_other_machines_are_those_of_the_site(places: tuple[Path, Path]) -> None:
+    own = {"mine": {"isolation": "none to speak of"}}
+    assert RemoteKernels(allowed=own).allowed == own
+    write(places[0], RemoteKernels={"allowed": {}})
+    assert RemoteKernels(allowed=own).specs() == {}
 
 
 def test_paths_are_those_within_the_sites(places: tuple[Path, Path], tmp_path: Path) -> None:
@@ -138,7 +146,7 @@ def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> 
             SessionPool()
 
 
-@pytest.mark.parametrize("cls", [Sandbox, SessionPool, CodeInterpreterApp])
+@pytest.mark.parametrize("cls", [Sandbox, SessionPool, RemoteKernels, CodeInterpreterApp])
 def test_what_can_be_limited_is_a_setting(cls: type[Limited]) -> None:
     assert set(cls.tightened) <= set(cls.class_trait_names(config=True))
     assert cls.__name__ in site_limits.LIMITABLE

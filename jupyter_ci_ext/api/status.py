@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import __version__
 from ..services.bundle import Services
-from ..wire.extension import Limits, ModelStatus, Status, StatusQuery
+from ..wire.extension import Limits, LocalModels, ModelStatus, Status, StatusQuery
 
 _NAMES = {3: "bubblewrap", 2: "landlock", 1: "limits only"}
 
@@ -38,6 +38,10 @@ class StatusReport:
             models=ModelStatus(
                 default=models[0].id, data=[model.model_dump(mode="json") for model in models]
             ),
+            local_models=[
+                LocalModels(name=each.name, base_url=each.base_url, models=list(each.models))
+                for each in self._services.models.local()
+            ],
             limits=self._limits,
             sessions=len(sessions),
         )

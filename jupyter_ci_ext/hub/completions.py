@@ -11,6 +11,7 @@ import anyio
 from tornado.iostream import StreamClosedError
 
 from ..errors import StoreError
+from ..quiet import trace
 from .chat import ChatRequest
 from .faults import QuotaUsed, Refused, TooLarge
 from .handlers import Handler, Site
@@ -142,8 +143,8 @@ class ChatHandler(Handler):
             await site.ledger.settle(
                 entry, tokens.prompt, tokens.completion, estimated=tokens.estimated
             )
-        except StoreError:
-            site.log.exception("A request of %s could not be counted", entry.caller)
+        except StoreError as error:
+            site.log.error("A request of %s was not counted: %s", entry.caller, trace(error))
         else:
             site.log.info(
                 "%s %s %s: %d+%d tokens%s, %.1f s",

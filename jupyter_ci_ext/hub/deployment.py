@@ -67,7 +67,11 @@ def configure(
         pairs = [
             [f"{owner}.{n}", value] for owner, own in limits.items() for n, value in own.items()
         ]
-        servers[LIMITS_VARIABLE] = json.dumps(pairs)
+        servers[LIMITS_VARIABLE] = text = json.dumps(pairs)
+        if set(text) & set("{}"):
+            raise TraitError(
+                "limits with objects go into a file of the servers, not into configure"
+            )
     for section in _spawners(c, "server_token_scopes"):
         wanted = _listed(section, "server_token_scopes") or _server_scopes(c)
         section.server_token_scopes = [*wanted, scope]

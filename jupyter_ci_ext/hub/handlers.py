@@ -11,6 +11,7 @@ from typing import Any
 from tornado.web import HTTPError, RequestHandler
 
 from ..errors import CodeInterpreterError, StoreError
+from ..quiet import trace
 from .faults import NoSuchThing, Refused, UpstreamFailed
 from .identity import Caller, Identities
 from .ledger import Ledger
@@ -68,8 +69,9 @@ class Handler(RequestHandler):
         _tb: TracebackType | None,
     ) -> None:
         """Called by tornado; only what nobody foresaw is worth a trace."""
-        if not isinstance(value, CodeInterpreterError | HTTPError):
-            self.site.log.error("%s %s", self.request.method, self.request.path, exc_info=value)
+        if value is not None and not isinstance(value, CodeInterpreterError | HTTPError):
+            where = f"{self.request.method} {self.request.path}"
+            self.site.log.error("%s: %s", where, trace(value))
         elif isinstance(value, StoreError):
             self.site.log.error("%s", value)
 

@@ -126,6 +126,17 @@ class Models:
         """Model servers that answer on this machine's loopback now."""
         return await discover() if self._config.local_discovery else []
 
+    def local(self) -> Sequence[LocalServer]:
+        """The servers on this machine that the last `list` found, with the names to ask for."""
+        offered: dict[str, List[str]] = {}  # noqa: UP006
+        for model, (endpoint, _) in self._names().items():
+            if endpoint.name not in self._configured:
+                offered.setdefault(endpoint.name, []).append(model)
+        return [
+            LocalServer(name, self._endpoints[name].settings.url, tuple(models))
+            for name, models in offered.items()
+        ]
+
     async def close(self) -> None:
         """Close all connections to model servers."""
         for endpoint in self._endpoints.values():

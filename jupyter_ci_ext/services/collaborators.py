@@ -25,11 +25,30 @@ class KnownModel(Protocol):
         """Who runs it."""
 
 
+class KnownServer(Protocol):
+    """A model server on this machine."""
+
+    @property
+    def name(self) -> str:
+        """What it is: ``ollama``, ``lmstudio`` or ``local``."""
+
+    @property
+    def base_url(self) -> str:
+        """Where it answers."""
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Its models, by the names runs use."""
+
+
 class ModelCatalog(Protocol):
     """The language models there are; `jupyter_ci_ext.llm.provider.Models` is one."""
 
     async def list(self) -> Sequence[KnownModel]:
         """All models that are known of."""
+
+    def local(self) -> Sequence[KnownServer]:
+        """The servers on this machine that were found when `list` was called last."""
 
     async def check(self, model: str, /) -> None:
         """Raise `NotFound` when it is sure that there is no such model."""

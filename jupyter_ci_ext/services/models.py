@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..wire.model import Model, ModelList
-from .collaborators import ModelCatalog
+from .collaborators import KnownServer, ModelCatalog
 
 
 class ModelsService:
@@ -18,6 +20,10 @@ class ModelsService:
         return ModelList(
             data=[Model(id=each.id, created=each.created, owned_by=each.owned_by) for each in known]
         )
+
+    def local(self) -> Sequence[KnownServer]:
+        """The model servers on this machine, as of the last `list`."""
+        return self._models.local()
 
     async def get(self, id: str) -> Model:
         """The model; raises `NotFound` when it is sure that there is none."""

@@ -166,6 +166,10 @@ class _Writer:
         made = [await self._output(by_place[place]) for place in sorted(by_place)]
         shown = [output for output in made if output is not None]
         cell: NotebookNode = v4.new_code_cell(source, outputs=shown)
+        if any(output.output_type == "error" for output in shown):
+            # An attempt that failed, and was made better further down, fails again: whoever runs
+            # all cells is to come to those that follow.
+            cell.metadata["tags"] = ["raises-exception"]
         return cell
 
     async def _output(self, output: CodeInterpreterOutput) -> NotebookNode | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..store.database import Store
 from ..wire.common import ListPage
 from ..wire.extension import RunSummary, SummaryQuery, ThreadSummary
+from ..wire.run import Run
 from ..wire.thread import Thread
 from .sessions import SessionPool
 
@@ -36,12 +37,20 @@ class Summaries:
         return ThreadSummary(
             id=thread.id,
             created_at=thread.created_at,
+            updated_at=max([thread.created_at, *(at for run in newest for at in _moments(run))]),
             title=" ".join(title.split())[:80],
             metadata=thread.metadata,
-            run=None
-            if not newest
-            else RunSummary(
-                id=newest[0].id, status=newest[0].status, created_at=newest[0].created_at
-            ),
+            run=_brief(newest[0]) if newest else None,
             session="none" if live is None else live.state,
         )
+
+
+def _brief(run: Run) -> RunSummary:
+    return RunSummary(
+        id=run.id, status=run.status, created_at=run.created_at, last_error=run.last_error
+    )
+
+
+def _moments(run: Run) -> list[int]:
+    ends = (run.completed_at, run.failed_at, run.cancelled_at)
+    return [run.created_at, *(at for at in ends if at is not None)]

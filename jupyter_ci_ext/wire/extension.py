@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from .common import Metadata, WireObject
+from .common import LastError, Metadata, WireObject
 from .params import ListQuery, Params, TextParams, refuse
 from .run import RunStatus
 
@@ -68,6 +68,8 @@ class RunSummary(WireObject):
     """Where it stands."""
     created_at: int
     """Unix time in seconds."""
+    last_error: LastError | None = None
+    """Why it failed, if it did."""
 
 
 class ThreadSummary(WireObject):
@@ -79,6 +81,8 @@ class ThreadSummary(WireObject):
     """Always ``thread.summary``."""
     created_at: int
     """Unix time in seconds."""
+    updated_at: int
+    """When it or its newest run began or ended, whichever is latest."""
     title: str
     """``metadata.title``, else how the first question begins, else empty."""
     metadata: Metadata = {}
@@ -154,6 +158,17 @@ class ModelStatus(WireObject):
     """All of them."""
 
 
+class LocalModels(WireObject):
+    """A model server that answers on this machine."""
+
+    name: str
+    """``ollama``, ``lmstudio`` or ``local``."""
+    base_url: str
+    """Where."""
+    models: list[str]
+    """The names of its models, as runs take them."""
+
+
 class Limits(WireObject):
     """What runs, files and sessions may take; null where there is no limit."""
 
@@ -186,6 +201,8 @@ class Status(WireObject):
     """What this host can enforce; null: not known yet."""
     models: ModelStatus
     """The models."""
+    local_models: list[LocalModels]
+    """Model servers that answer on this machine's loopback, where they are looked for."""
     limits: Limits
     """The limits."""
     sessions: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from .content import (
     Content,
@@ -17,7 +17,7 @@ from .content import (
     TextContent,
 )
 from .message import Attachment, AttachmentTool
-from .params import BY_TYPE, FileId, ListQuery, MetadataParam, Params, refuse_type, tag
+from .params import BY_TYPE, FileId, ListQuery, MetadataParam, Params, refuse, refuse_type, tag
 
 MessageText = Annotated[str, Field(min_length=1, max_length=256_000)]
 
@@ -129,8 +129,24 @@ class AttachmentParam(Params):
         return Attachment(file_id=self.file_id, tools=tools)
 
 
-MOST_MESSAGES = 100_000
-"""Messages a thread may have, and hence as many as can be added at once."""
+_MOST = 100_000
+
+
+def _not_too_many(messages: list[Any]) -> list[Any]:
+    if len(messages) > _MOST:
+        refuse(
+            lambda path: (
+                f"Invalid '{path}': array too long. Expected an array with maximum length {_MOST}, "
+                f"but got an array with length {len(messages)} instead."
+            ),
+            "array_above_max_length",
+        )
+    return messages
+
+
+AT_ONCE = AfterValidator(_not_too_many)
+"""Holds messages given at once to as many as a thread may have; too many to be described, lest
+programs that try out what is described send as many."""
 
 
 class CreateMessage(Params):
@@ -170,7 +186,7 @@ class CreateMessage(Params):
         return found
 
 
-MessagesParam = Annotated[list[CreateMessage], Field(max_length=MOST_MESSAGES)]
+MessagesParam = Annotated[list[CreateMessage], AT_ONCE]
 
 
 class ModifyMessage(Params):

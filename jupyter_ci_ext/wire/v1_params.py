@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from .assistant_params import CreateAssistant, Instructions, ModelName, ModifyAssistant
-from .message_params import MOST_MESSAGES, CreateMessage, MessageText
+from .message_params import AT_ONCE, CreateMessage, MessageText
 from .params import BY_TYPE, FileId, MetadataParam, Params, tag
 from .run_params import CreateRun, CreateThreadAndRun
 from .thread_params import CreateThread, ModifyThread
@@ -88,7 +88,7 @@ class CreateMessageV1(Params):
 class CreateThreadV1(Params):
     """``POST /threads``."""
 
-    messages: Annotated[list[CreateMessageV1], Field(max_length=MOST_MESSAGES)] | None = None
+    messages: Annotated[list[CreateMessageV1], AT_ONCE] | None = None
     """Messages to begin with."""
     metadata: MetadataParam | None = None
     """The client's pairs."""

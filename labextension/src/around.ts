@@ -7,6 +7,7 @@ import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import { NotebookActions } from '@jupyterlab/notebook';
+import type { Contents } from '@jupyterlab/services';
 import { Menu } from '@lumino/widgets';
 import type * as React from 'react';
 
@@ -57,6 +58,11 @@ export function actionsOf(around: IAround): IActions {
         complain(error);
       }
     },
+    pickFiles: () => {
+      document
+        .querySelector<HTMLElement>('.jp-CIComposer input[type="file"]')
+        ?.click();
+    },
     run: (command, args) => {
       commands.execute(command, args).catch(complain);
     },
@@ -99,7 +105,7 @@ async function perform(around: IAround, deed: Deed): Promise<void> {
     case 'connect':
       return app.commands.execute(CommandIDs.connectModel);
     case 'models':
-      document.querySelector<HTMLElement>('.jp-CIPicker')?.focus();
+      pickModel(document.querySelector<HTMLSelectElement>('.jp-CIPicker'));
       return;
     case 'new-thread':
       return model.create();
@@ -109,6 +115,30 @@ async function perform(around: IAround, deed: Deed): Promise<void> {
       return model.reload();
   }
 }
+
+/** Unfolds the list of models where the browser can, else puts the focus there. */
+function pickModel(picker: HTMLSelectElement | null): void {
+  picker?.focus();
+  try {
+    picker?.showPicker();
+  } catch {
+    // Not without a click just before.
+  }
+}
+
+/** A table in the folder that the file browser shows, the one changed last; null for none. */
+export function tableIn(browser: IDefaultFileBrowser): string | null {
+  let newest: Contents.IModel | null = null;
+  for (const item of browser.model.items()) {
+    const isTable = item.type === 'file' && TABLES.test(item.name);
+    if (isTable && (!newest || item.last_modified > newest.last_modified)) {
+      newest = item;
+    }
+  }
+  return newest?.path ?? null;
+}
+
+const TABLES = /\.(csv|tsv|xlsx|parquet)$/i;
 
 function insertCell({ notebooks, app, model }: IAround, code: string): void {
   const panel = notebooks?.currentWidget;
@@ -140,6 +170,7 @@ function openMenu({ app, model }: IAround, event: React.MouseEvent): void {
   menu.addItem({ type: 'separator' });
   menu.addItem({ command: CommandIDs.editAssistant });
   menu.addItem({ command: CommandIDs.newAssistant });
+  menu.addItem({ command: CommandIDs.deleteAssistant });
   menu.addItem({ command: CommandIDs.connectModel });
   if (app.commands.hasCommand('settingeditor:open')) {
     menu.addItem({

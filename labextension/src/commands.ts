@@ -221,6 +221,24 @@ function addAssistantCommands(add: Add, { model }: IAround): void {
       }
     }
   });
+  add(CommandIDs.deleteAssistant, {
+    label: trans.__('Delete the Assistant…'),
+    isEnabled: () => model.assistant !== null,
+    execute: async () => {
+      const { id, name } = model.assistant!;
+      const sure = await confirm(
+        trans.__('Delete this assistant?'),
+        trans.__(
+          '“%1” with its instructions is deleted for good. Its threads stay.',
+          name || id
+        ),
+        trans.__('Delete')
+      );
+      if (sure) {
+        await model.removeAssistant(id);
+      }
+    }
+  });
   add(CommandIDs.editAssistant, {
     label: trans.__('Edit the Assistant…'),
     isEnabled: () => model.assistant !== null,

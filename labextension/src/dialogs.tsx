@@ -6,7 +6,8 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { IModelInfo } from './wire';
+import { serverName } from './model/words';
+import type { ILocalModels, IModelInfo } from './wire';
 
 export interface IAssistantFields {
   name: string;
@@ -120,27 +121,33 @@ export async function confirm(
 
 /** Says how a real model is connected. */
 export async function showConnect(
-  local: readonly string[],
+  local: readonly ILocalModels[],
   trans: TranslationBundle
 ): Promise<void> {
-  const address = local[0] ?? 'http://127.0.0.1:11434/v1';
+  const address = local[0]?.base_url ?? 'http://127.0.0.1:11434/v1';
   const remote = 'export OPENAI_API_KEY=sk-…\njupyter lab';
   const onMachine = `export OPENAI_BASE_URL=${address}\nexport OPENAI_API_KEY=unused\njupyter lab`;
   const config =
     'c.ModelProvider.base_url = "…"\nc.ModelProvider.default_model = "…"';
   const body = (
     <div className="jp-CIConnect">
+      {local.map(({ name, base_url, models }) => (
+        <p key={base_url}>
+          {trans.__(
+            '%1 answers at %2. Its models can be picked below the message as they are: %3.',
+            serverName(name, trans),
+            base_url,
+            models.slice(0, 5).join(', ')
+          )}
+        </p>
+      ))}
       <p>
         {trans.__(
           'Models are connected where the Jupyter server is started. Any server that speaks the chat completions API will do. Set these and start Jupyter again:'
         )}
       </p>
       <pre>{remote}</pre>
-      <p>
-        {local.length > 0
-          ? trans.__('A model server answers on this machine (%1):', address)
-          : trans.__('A model on this machine, for example Ollama:')}
-      </p>
+      <p>{trans.__('A model on this machine, for example Ollama:')}</p>
       <pre>{onMachine}</pre>
       <p>{trans.__('Or in jupyter_ci_ext_config.py:')}</p>
       <pre>{config}</pre>

@@ -35,6 +35,7 @@ export namespace CommandIDs {
   export const showIsolation = 'code-interpreter:show-isolation';
   export const newAssistant = 'code-interpreter:new-assistant';
   export const editAssistant = 'code-interpreter:edit-assistant';
+  export const deleteAssistant = 'code-interpreter:delete-assistant';
   export const connectModel = 'code-interpreter:connect-model';
   export const askFile = 'code-interpreter:ask-file';
   export const askCell = 'code-interpreter:ask-cell';

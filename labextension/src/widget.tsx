@@ -126,10 +126,19 @@ export class CodeInterpreterPanel extends ReactWidget {
   }
 
   private _onKeyDown(event: KeyboardEvent): void {
-    const { thread } = this._services.model;
-    if (event.key === 'Escape' && !event.defaultPrevented && thread.running) {
+    const { model } = this._services;
+    if (event.key !== 'Escape' || event.defaultPrevented) {
+      return;
+    }
+    if (model.view === 'threads') {
+      // In a search that is not empty, the key empties it.
+      if (!(event.target as HTMLInputElement).value) {
+        event.preventDefault();
+        model.show('thread');
+      }
+    } else if (model.thread.running) {
       event.preventDefault();
-      void thread.stop();
+      void model.thread.stop();
     }
   }
 

@@ -118,8 +118,16 @@ export interface IStatus {
   models: { default: string; data: IModelInfo[] };
   limits: Record<string, number | null>;
   sessions: number;
-  /** Addresses of model servers that answer on this machine. */
-  local_models?: string[] | null;
+  /** Model servers that answer on this machine. */
+  local_models?: ILocalModels[];
+}
+
+export interface ILocalModels {
+  /** "ollama", "lmstudio" or "local". */
+  name: string;
+  base_url: string;
+  /** The names under which its models can be picked. */
+  models: string[];
 }
 
 export interface IUsage {

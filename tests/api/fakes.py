@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from jupyter_ci_ext.errors import NotFound
 from jupyter_ci_ext.events import RunLog
+from jupyter_ci_ext.llm.discovery import LocalServer
 from jupyter_ci_ext.wire.run import Run
 
 
@@ -20,6 +21,9 @@ class OneModel:
 
     async def list(self) -> list[KnownModel]:
         return [KnownModel("demo"), KnownModel("local/demo")]
+
+    def local(self) -> list[LocalServer]:
+        return [LocalServer("local", "http://127.0.0.1:8080/v1", ("local/demo",))]
 
     async def check(self, model: str) -> None:
         if model != "demo":

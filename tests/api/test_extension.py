@@ -72,6 +72,9 @@ async def test_the_status_starts_nothing_unless_asked(call) -> None:
     assert status["models"]["default"] == "demo"
     assert (status["limits"]["upload_bytes"], status["limits"]["memory_bytes"]) == (1000, None)
     assert status["sessions"] == 0
+    (local,) = status["local_models"]
+    address = "http://127.0.0.1:8080/v1"
+    assert local == {"name": "local", "base_url": address, "models": ["local/demo"]}
     probed = (await call("code-interpreter/status", probe="1"))["isolation"]
     assert (probed["level"], probed["name"], probed["sufficient"]) == (3, "bubblewrap", True)
     assert (await call("code-interpreter/status"))["isolation"] == probed
@@ -115,7 +118,9 @@ async def test_threads_are_summarized(call, kernels: NoKernels) -> None:
         "id": run["id"],
         "status": "queued",
         "created_at": run["created_at"],
+        "last_error": None,
     }
+    assert [row["updated_at"] for row in page["data"]][1] >= run["created_at"]
     assert [row["session"] for row in page["data"]] == ["none", "busy", "none"]
     found = await call("code-interpreter/threads", query="MEAN what")
     assert [row["id"] for row in found["data"]] == [asked]

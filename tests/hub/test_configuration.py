@@ -140,6 +140,8 @@ def test_limits_reach_servers_without_braces() -> None:
     text = c.Spawner.environment["JUPYTER_CI_EXT_LIMITS"]
     assert not set(text) & set("{}")
     assert json.loads(text) == [["Sandbox.memory", 5], ["Sandbox.read_only_paths", ["/d"]]]
+    with pytest.raises(TraitError, match="file"):
+        configure(Config(), upstream=UPSTREAM, limits={"RemoteKernels": {"allowed": {}}})
 
 
 def test_the_key_of_the_hubs_environment_goes_to_the_service_alone(

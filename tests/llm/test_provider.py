@@ -206,6 +206,9 @@ async def test_servers_on_this_machine_are_found(upstream, monkeypatch):
     there = models(local_discovery=True)
     upstream.enqueue(say("from next door"))
     assert await names(there) == ["ollama/scripted", "demo"]
+    (local,) = there.local()
+    assert (local.name, local.models) == ("ollama", ("ollama/scripted",))
+    assert local.base_url.rstrip("/") == upstream.url
     assert await said(there, "ollama/scripted") == "from next door"
     about = await said(there, "demo")
     assert f"http://127.0.0.1:{upstream.port}/v1" in about

@@ -26,6 +26,7 @@ from traitlets.config import Config
 
 from jupyter_ci_ext.sandbox.policy import Launch
 from jupyter_ci_ext.sandbox.provisioner import SandboxProvisioner
+from jupyter_ci_ext.sandbox.stage2 import landlock
 from jupyter_ci_ext.sandbox.syscalls import NUMBERS
 
 from .cases import CASES, PRELUDE
@@ -248,7 +249,7 @@ async def try_all(level: int, groups: Sequence[str] = ()) -> dict[str, Any]:
             numbers = NUMBERS[platform.machine()]
             await running.run(f"T = {told!r}\nNR = {numbers!r}\n{PRELUDE}")
             for case in CASES:
-                if case.group in groups if groups else level in case.levels:
+                if case.group in groups if groups else case.at(level, landlock.version()):
                     body = "".join(f"    {line}\n" for line in case.code.splitlines())
                     code = f"def case():\n{body}\nprint(json.dumps(run_case(case)))"
                     answer = await running.run(code)

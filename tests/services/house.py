@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.errors import NotFound
 from jupyter_ci_ext.events import RunLog
+from jupyter_ci_ext.llm.discovery import LocalServer
 from jupyter_ci_ext.services.bundle import Services
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.assistant import Assistant
@@ -41,6 +42,9 @@ class TwoModels:
 
     async def list(self) -> list[Known]:
         return [Known("demo"), Known("gpt-4o")]
+
+    def local(self) -> list[LocalServer]:
+        return []
 
     async def check(self, model: str, /) -> None:
         if model not in ("demo", "gpt-4o", "unlisted"):

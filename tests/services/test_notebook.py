@@ -50,6 +50,8 @@ async def test_a_traceback_is_an_error_and_colours_stay(tmp_path: Path) -> None:
     assert cell.outputs[0].text == red
     assert cell.outputs[1].output_type == "error"
     assert cell.outputs[1].traceback == ["one", "two"]
+    assert cell.metadata["tags"] == ["raises-exception"]
+    assert "tags" not in (await cell_of(tmp_path, logs("fine"))).metadata
 
 
 def test_pictures_are_named_by_what_they_are() -> None:

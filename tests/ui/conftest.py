@@ -29,6 +29,9 @@ pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
 
 from tests.ui.page import PanelPage  # noqa: E402  (needs playwright)
 
+# What a quiet machine shows at once, a busy one shows late.
+sync_api.expect.set_options(timeout=30_000)
+
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "jupyter_ci_ext" / "labextension"
 REPORT = ROOT / "ui-report"
@@ -68,8 +71,8 @@ def _chromium() -> str:
 
 @pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedUpstream]:
-    """The language model behind the model "scripted"."""
-    with ScriptedUpstream() as server:
+    """The language model behind the models "scripted" and "my-model"."""
+    with ScriptedUpstream(("scripted", "my-model")) as server:
         yield server
 
 
@@ -162,11 +165,15 @@ def chromium() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def panel(
-    request: pytest.FixtureRequest, chromium: sync_api.Browser, lab: Lab
+    request: pytest.FixtureRequest,
+    chromium: sync_api.Browser,
+    lab: Lab,
+    upstream: ScriptedUpstream,
 ) -> Iterator[PanelPage]:
     """The panel, open in a fresh JupyterLab; a picture is kept when the test fails."""
     context = chromium.new_context(viewport={"width": 1280, "height": 860}, accept_downloads=True)
     context.set_default_timeout(30_000)
+    upstream.forget()  # what a test that failed has left
     page = PanelPage(context.new_page(), lab.url, lab.token, REPORT)
     failed_before = request.session.testsfailed
     try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 EXPECTED_ERRORS = (
@@ -81,6 +82,16 @@ class PanelPage:
             self.root.screenshot(path=path)
         return path
 
+    def accessible(self) -> None:
+        """What axe finds in the panel as it is now must be nothing serious."""
+        found = Axe().run(self.page, "#jupyter-ci-ext-panel", {"resultTypes": ["violations"]})
+        serious = [
+            (rule["id"], rule["help"], [node["html"][:200] for node in rule["nodes"]])
+            for rule in found.response["violations"]
+            if rule["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
     # ---- the panel's parts ----------------------------------------------------------------
 
     @property
@@ -106,7 +117,7 @@ class PanelPage:
     @property
     def steps(self) -> Locator:
         """The pieces of code, in their order."""
-        return self.root.get_by_role("region", name="Python code")
+        return self.root.get_by_role("group", name="Python code")
 
     def button(self, name: str) -> Locator:
         """A button of the panel, by what it is called."""

@@ -34,7 +34,6 @@ def test_the_demo_profiles_a_table_that_is_dropped_in(panel: PanelPage, lab: Lab
     # What comes last is in sight: the panel followed the answer down.
     expect(panel.root.locator(".jp-CISummary")).to_be_in_viewport()
     panel.shot("answered")
-    panel.shot("lab", whole=True)
 
 
 def test_generated_files_are_previewed_downloaded_saved_and_opened(

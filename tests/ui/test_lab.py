@@ -19,14 +19,30 @@ def test_a_thread_becomes_a_notebook(
     panel: PanelPage, upstream: ScriptedUpstream, lab: Lab
 ) -> None:
     panel.use("scripted")
-    upstream.enqueue(code("print(6 * 7)"), say("It is **42**."))
+    (lab.root / "six.txt").write_text("6")
+    panel.attach(lab.root / "six.txt")
+    upstream.enqueue(
+        code("print(six * 7)"),
+        code("six = int(open('/mnt/data/six.txt').read())\nprint(six * 7)"),
+        say("It is **42**."),
+    )
     panel.ask("Six by seven")
     panel.button("Make a notebook of this thread").click()
-    expect(panel.page.locator(".jp-Notebook")).to_contain_text("print(6 * 7)")
+    notebook_widget = panel.page.locator(".jp-Notebook")
+    expect(notebook_widget).to_contain_text("print(six * 7)")
+    # It runs again with the user's own kernel, past the attempt that failed, on the same file.
+    expect(panel.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+    panel.command("notebook:clear-all-cell-outputs")
+    panel.command("notebook:run-all-cells", wait=False)
+    outputs = notebook_widget.locator(".jp-OutputArea-output")
+    expect(outputs).to_have_count(2, timeout=60_000)
+    expect(outputs.first).to_contain_text("NameError")
+    expect(outputs.last).to_have_text("42")
     (path,) = lab.root.glob("Six*.ipynb")
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     assert "42" in json.dumps(notebook.cells)
+    (lab.root / "six.txt").unlink()
     panel.shot("notebook", whole=True)
 
 
@@ -81,7 +97,7 @@ def test_everything_can_be_reached_and_named(panel: PanelPage, upstream: Scripte
     panel.use("scripted")
     upstream.enqueue(code("print(1)"), say("One."))
     panel.ask("One")
-    expect(panel.root.get_by_role("status")).to_have_text("The answer is there.")
+    expect(panel.root.get_by_role("status")).to_have_text("The answer is there. One.")
     nameless = panel.root.evaluate(
         """root => [...root.querySelectorAll('button, select, textarea, input:not([hidden])')]
              .filter(e => !(e.getAttribute('aria-label') || e.textContent || '').trim())

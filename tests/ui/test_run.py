@@ -21,6 +21,12 @@ spec = {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "mark": "b
         "data": {"values": [{"a": "A", "b": 28}, {"a": "B", "b": 55}]},
         "encoding": {"x": {"field": "a"}, "y": {"field": "b", "type": "quantitative"}}}
 display({"application/vnd.vegalite.v5+json": spec, "text/plain": "a chart"}, raw=True)
+figure = {"data": [{"type": "bar", "y": [1, 3]}], "layout": {"height": 240}}
+display({"application/vnd.plotly.v1+json": figure, "text/plain": "a figure"}, raw=True)
+display({"application/geo+json": {"type": "Point", "coordinates": [8, 50]}, "text/plain": "a place"}, raw=True)
+styled = "<style>td {{ color: red }}</style><table>{}</table>"
+display(HTML(styled.format("<tr><td>short</td></tr>" * 2)))
+display(HTML(styled.format("<tr><td>long</td></tr>" * 99)))
 for n in range(200): print(f"line {n}")
 """
 
@@ -76,6 +82,7 @@ def test_code_is_shown_while_it_is_written_and_while_it_runs(
     assert "tick 5" not in step.inner_text()
     expect(panel.button("Stop")).to_be_visible()
     panel.shot("running")
+    panel.accessible()
     panel.wait_for_end()
     expect(step).to_contain_text("tick 5")
     expect(step.get_by_role("img", name="Done")).to_be_visible()
@@ -89,6 +96,13 @@ def test_rich_outputs(panel: PanelPage, upstream: ScriptedUpstream) -> None:
     expect(step).to_contain_text("red plain")
     expect(step.locator("mjx-container")).to_be_visible()
     expect(step.locator(".jp-CIRendered svg, .jp-CIRendered canvas").first).to_be_visible()
+    expect(step.locator(".js-plotly-plot .bars")).to_be_visible()
+    expect(step.locator(".jp-RenderedJSON")).to_contain_text("coordinates")
+    # What has a style sheet of its own is in a frame of its own height, up to a limit.
+    short, long = step.locator("iframe").all()
+    expect(short.content_frame.locator("td").first).to_have_css("color", "rgb(255, 0, 0)")
+    expect(short).to_have_css("height", re.compile(r"^[5-9]\dpx$"))
+    expect(long).to_have_css("height", "420px")
     expect(step.locator("svg rect[fill=teal]")).to_have_count(0)  # a picture, no part of the page
     more = step.get_by_role("button", name=re.compile("more lines"))
     expect(step).not_to_contain_text("line 100")
@@ -129,6 +143,7 @@ def test_errors_are_said_in_plain_words_and_can_be_tried_again(
     expect(dialog).to_contain_text("OPENAI_BASE_URL")
     dialog.get_by_role("button", name="Close").click()
     panel.shot("failed")
+    panel.accessible()
     upstream.enqueue(say("Now it works."))
     notice.get_by_role("button", name="Try again").click()
     expect(panel.log).to_contain_text("Now it works.")
@@ -161,10 +176,11 @@ def test_a_reload_and_a_lost_connection_go_on_where_the_run_is(
     panel: PanelPage, upstream: ScriptedUpstream
 ) -> None:
     panel.use("scripted")
+    # It goes on until it is stopped, however long the reload takes.
     source = (
-        "import time\nfor n in range(16):\n    print('tick', n, flush=True)\n    time.sleep(0.5)"
+        "import time\nfor n in range(900):\n    print('tick', n, flush=True)\n    time.sleep(0.1)"
     )
-    upstream.enqueue(code(source, text="I count."), say("Counted."))
+    upstream.enqueue(code(source, text="I count."))
     panel.ask("Count", wait=False)
     expect(panel.steps.first).to_contain_text("tick 2", timeout=60_000)
     panel.page.wait_for_timeout(700)  # Lab writes its state half a second later
@@ -175,8 +191,95 @@ def test_a_reload_and_a_lost_connection_go_on_where_the_run_is(
     expect(panel.button("Stop")).to_be_visible()
     expect(panel.log).to_contain_text("Connection lost")
     panel.page.unroute(events)
-    expect(panel.steps.first).to_contain_text("tick 6", timeout=30_000)
+    expect(panel.log).not_to_contain_text("Connection lost")
+    shown = panel.steps.first.inner_text()
+    newest = re.findall(r"tick \d+", shown)[-1]
+    expect(panel.steps.first).not_to_contain_text(newest)  # the next have taken its place
+    panel.button("Stop").click()
     panel.wait_for_end()
-    expect(panel.log).to_contain_text("Counted.")
+    expect(panel.steps.first).to_contain_text("stopped")
     expect(panel.root.locator(".jp-CIUser")).to_have_count(1)
     expect(panel.steps).to_have_count(1)
+
+
+def test_what_is_entered_during_a_run_is_sent_after_it(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("One, two, three. " * 20, delay=0.03), say("Six."))
+    panel.ask("Count", wait=False)
+    expect(panel.log).to_contain_text("One, two")
+    panel.message.fill("And twice that?")
+    panel.message.press("Enter")
+    expect(panel.root.locator(".jp-CIComposer")).to_contain_text(
+        "Is sent when the answer is complete."
+    )
+    expect(panel.log).to_contain_text("Six.")
+    panel.wait_for_end()
+    expect(panel.root.locator(".jp-CIUser")).to_have_count(2)
+    expect(panel.message).to_have_value("")
+
+
+def test_escape_stops_nothing_but_what_it_is_meant_for(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("Still talking. " * 40, delay=0.1))
+    panel.ask("Talk", wait=False)
+    expect(panel.log).to_contain_text("Still talking.")
+    panel.button("Threads").press("Enter")
+    expect(panel.root.get_by_label("Search threads")).to_be_focused()
+    panel.page.keyboard.press("Escape")
+    expect(panel.message).to_be_focused()
+    panel.root.locator(".jp-CISession-toggle").press("Enter")
+    expect(panel.root.get_by_role("region", name="Session")).to_be_visible()
+    panel.page.keyboard.press("Escape")
+    expect(panel.root.get_by_role("region", name="Session")).to_have_count(0)
+    expect(panel.runs).to_have_attribute("data-status", "in_progress")
+    panel.message.press("Escape")
+    panel.wait_for_end()
+    expect(panel.log).to_contain_text("Stopped. No code was running: nothing is lost.")
+
+
+def test_a_server_that_is_away_is_noticed_and_what_failed_is_mended(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("Here."))
+    panel.ask("Hello")
+    everything = re.compile("/(openai|code-interpreter)/")
+    panel.page.route(everything, lambda route: route.abort())
+    expect(panel.root.locator(".jp-CISession")).to_contain_text("no connection")
+    panel.message.fill("Are you there?")
+    panel.button("Send").click()
+    expect(panel.root.get_by_role("alert")).to_contain_text("The Jupyter server does not answer.")
+    expect(panel.message).to_have_value("Are you there?")
+    panel.shot("no-connection")
+    panel.page.unroute(everything)
+    expect(panel.root.locator(".jp-CISession")).not_to_contain_text("no connection")
+    expect(panel.root.get_by_role("alert")).to_have_count(0)
+
+
+def test_the_end_is_followed_until_one_scrolls_away(
+    panel: PanelPage, upstream: ScriptedUpstream
+) -> None:
+    panel.use("scripted")
+    upstream.enqueue(say("A line of many.\n\n" * 60, chunk=200))
+    panel.ask("Talk")
+    to_end = panel.button("To the end")
+    at_end = "(e => e.scrollHeight - e.scrollTop - e.clientHeight < 40)"
+    at_end += "(document.querySelector('.jp-CILog'))"
+    panel.page.wait_for_function(at_end)
+    # Content that shrinks and grows moves what is shown, too: that is nobody's wish.
+    panel.log.evaluate("e => new Promise(done => { e.onscroll = done; e.scrollTop -= 300; })")
+    expect(to_end).to_have_count(0)
+    panel.page.set_viewport_size({"width": 1280, "height": 760})
+    panel.page.wait_for_function(at_end)
+    panel.log.hover()
+    panel.page.mouse.wheel(0, -400)
+    expect(to_end).to_be_visible()
+    panel.page.set_viewport_size({"width": 1280, "height": 700})
+    expect(to_end).to_be_visible()
+    to_end.click()
+    panel.page.wait_for_function(at_end)
+    expect(to_end).to_have_count(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.fakes.answers import code, say
+from tests.fakes.answers import code, error, say
 from tests.fakes.upstream import ScriptedUpstream
 from tests.ui.beacon import Beacon
 from tests.ui.page import PanelPage
@@ -89,3 +89,62 @@ def test_nothing_runs_is_fetched_or_covers_lab(
     panel.page.wait_for_timeout(300)
     assert len(beacon.hits) == 1
     beacon.hits.clear()
+
+
+NAME = "<img src=x onerror=window.pwned=1>.csv"
+LINK = (
+    "\x1b]8;;javascript:window.pwned=1\x1b\\link\x1b]8;;\x1b\\ \x1b[31m<img src=x onerror=alert(1)>"
+)
+EVIL = (
+    "<img src=x onerror=\"window.pwned='t'\"><script>window.pwned='s'</script>"
+    "<svg onload=\"window.pwned='v'\"> ![x]({url}/md) [c](javascript:window.pwned='j')"
+)
+
+
+def test_names_titles_and_errors_are_text(
+    panel: PanelPage, upstream: ScriptedUpstream, beacon: Beacon
+) -> None:
+    page = panel.page
+    evil = EVIL.format(url=beacon.url)
+    panel.use("scripted")
+    table = f"a,b\n{evil},2\n"
+    upstream.enqueue(
+        code(
+            f"open({NAME!r}, 'w').write({table!r})\n"
+            f"print({evil!r})\nprint({LINK!r})\n"
+            f"raise ValueError({evil!r})"
+        ),
+        say("[file](sandbox:/mnt/data/%3Cimg%20src=x%20onerror=window.pwned=1%3E.csv)"),
+        error(400, evil),
+    )
+    panel.ask(evil)
+    card = panel.root.locator(".jp-CIFileCard")
+    expect(card).to_contain_text(NAME)
+    card.get_by_title("Show a preview").click()
+    expect(card.locator("td").first).to_contain_text("<script>")
+    panel.ask("Fail, please")
+    notice = panel.root.get_by_role("alert")
+    expect(notice).to_contain_text("The model server refused the request.")
+    notice.get_by_role("button", name="Details").click()
+    expect(notice).to_contain_text("<script>")
+
+    panel.command("code-interpreter:new-assistant", wait=False)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill(evil)
+    dialog.get_by_role("button", name="Save").click()
+    expect(panel.root.get_by_label("Assistant").locator("option:checked")).to_contain_text("<img")
+    panel.command("code-interpreter:delete-assistant", wait=False)
+    expect(dialog).to_contain_text("<script>")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(panel.root.get_by_label("Assistant").locator("option", has_text="<img")).to_have_count(0)
+
+    panel.button("Threads").click()
+    expect(panel.root.locator(".jp-CIThreads-row").first).to_contain_text("<img src=x")
+    panel.command("code-interpreter:delete-thread", wait=False)
+    expect(dialog).to_contain_text("<img src=x")
+    dialog.get_by_role("button", name="Cancel").click()
+    panel.command("running:show-panel")
+    expect(page.locator("#jp-running-sessions").get_by_text("<img src=x").first).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("#jupyterlab img[src=x], #jupyterlab img[onerror]").count() == 0
+    assert beacon.hits == []

@@ -28,6 +28,7 @@ def test_the_session_is_shown_inspected_restarted_and_shut_down(
         expect(details).to_contain_text(fact)
     assert details.locator("li").count() >= 2
     panel.shot("session")
+    panel.accessible()
 
     # A console sees the assistant's variables, and leaves the kernel alone when it is closed.
     details.get_by_role("button", name="Open a console").click()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from traitlets import Dict, Float, List, TraitError, Unicode, validate
-from traitlets.config import LoggingConfigurable
 
+from ...site_limits import Limited, exactly
 from .specs import RemoteSpec, parse
 
 
-class RemoteKernels(LoggingConfigurable):
+class RemoteKernels(Limited):
     """Kernels on other machines (``--gateway-url``, or a remote kernel provisioner)."""
+
+    tightened = {"allowed": exactly}  # noqa: RUF012
 
     allowed = Dict(
         help="Kernelspecs of other machines in which code may run, by name: what isolates them, in "

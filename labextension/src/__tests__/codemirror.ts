@@ -1,1 +1,3 @@
-export const jupyterHighlightStyle = { module: null };
+import { classHighlighter } from '@lezer/highlight';
+
+export const jupyterHighlightStyle = { module: null, ...classHighlighter };

@@ -1,6 +1,8 @@
 import type { ServerConnection } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 
+import type { ServerResponse } from 'node:http';
+
 import { Attachments } from '../model/attachments';
 import type { IMemory } from '../model/panel';
 import { PanelModel } from '../model/panel';
@@ -149,6 +151,56 @@ describe('PanelModel', () => {
   });
 });
 
+describe('A server that goes away', () => {
+  const question = () => page([userMessage('msg_1', 'Hi')]);
+
+  it('is noticed, and what failed meanwhile is mended when it is back', async () => {
+    await model.start({});
+    await model.send('Hi');
+    await until(() => !model.thread.busy);
+    const session = server.routes['GET code-interpreter/sessions/thread_1'];
+    const away = (_: unknown, response: ServerResponse) => {
+      response.destroy();
+    };
+    server.routes['GET code-interpreter/sessions/thread_1'] = away;
+    server.routes['POST openai/v1/threads/thread_1/messages'] = away;
+    const asked = model.session.refresh().catch(() => undefined);
+    await until(() => model.session.unreachable, 'a failed poll');
+    await asked;
+    expect(await model.send('Again')).toBe(false);
+    expect(model.thread.error).toMatchObject({ status: 0 });
+    server.routes['GET code-interpreter/sessions/thread_1'] = session;
+    const again = model.session.refresh().catch(() => undefined);
+    await until(() => !model.session.unreachable, 'an answer');
+    await again;
+    expect(model.thread.error).toBeNull();
+  });
+
+  it('has its thread loaded once it answers', async () => {
+    const routes = { ...server.routes };
+    const away = (_: unknown, response: ServerResponse) => {
+      response.destroy();
+    };
+    for (const path of ['', '/messages', '/runs']) {
+      server.routes[`GET openai/v1/threads/thread_1${path}`] = away;
+    }
+    server.routes['GET code-interpreter/sessions/thread_1'] = away;
+    await model.open('thread_1');
+    await until(() => model.session.unreachable, 'a failed poll');
+    expect(model.thread.error).toMatchObject({ status: 0 });
+    server.routes = {
+      ...routes,
+      'GET openai/v1/threads/thread_1': () => ({ id: 'thread_1' }),
+      'GET openai/v1/threads/thread_1/messages': question,
+      'GET openai/v1/threads/thread_1/runs': () => page([])
+    };
+    const again = model.session.refresh().catch(() => undefined);
+    await until(() => model.title === 'Hi', 'the thread');
+    await again;
+    expect(model.thread.error).toBeNull();
+  });
+});
+
 describe('Attachments', () => {
   const file = { id: 'file-1', filename: 'a.csv', bytes: 5 };
 
@@ -176,6 +228,18 @@ describe('Attachments', () => {
     attachments.remove(attachments.items[1].key);
     await until(() => server.paths('DELETE').length === 1);
     expect(server.paths('DELETE')).toEqual(['openai/v1/files/file-1']);
+  });
+
+  it('sends nothing that the server would not take', async () => {
+    const attachments = new Attachments(settings, size =>
+      size > 3 ? 'too large' : ''
+    );
+    await attachments.upload(new Blob(['abcd']), 'big.bin');
+    expect(attachments.items[0]).toMatchObject({
+      state: 'failed',
+      error: 'too large'
+    });
+    expect(server.paths('POST')).toEqual([]);
   });
 
   it('puts files back when their message was not sent', () => {

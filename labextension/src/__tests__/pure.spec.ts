@@ -3,7 +3,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { ApiError, errorOf } from '../client/errors';
 import { xsrfToken } from '../client/upload';
 import { fenced } from '../model/fences';
-import { baseName, kindOf } from '../model/files';
+import { baseName, kindOf, pagesIn } from '../model/files';
 import {
   ago,
   bytes,
@@ -12,8 +12,13 @@ import {
   duration,
   fileName
 } from '../model/format';
-import { failureIn, fold, overwritten, plain } from '../model/logs';
-import { errorIn, ERROR_MIME, shownOutputs } from '../model/outputs';
+import { failureIn, fold, overwritten, pieces, plain } from '../model/logs';
+import {
+  consoleText,
+  errorIn,
+  ERROR_MIME,
+  shownOutputs
+} from '../model/outputs';
 import { whyGone } from '../model/session';
 import { readTable } from '../model/table';
 import { noticeOfError, noticeOfRun } from '../model/words';
@@ -45,7 +50,38 @@ describe('logs', () => {
     const text = Array.from({ length: 100 }, (_, at) => `${at}`).join('\n');
     const { head, tail, hidden } = fold(text, 2, 3);
     expect([head, tail, hidden]).toEqual(['0\n1', '97\n98\n99', 95]);
-    expect(fold('1\n2\n3\n4\n5\n6\n7\n8', 2, 3).hidden).toBe(0);
+    expect(fold('1\n2\n3\n4\n5\n6\n7\n8', 2, 3).folded).toBe(false);
+  });
+
+  it('folds the middle of a long line', () => {
+    const { head, tail, folded, hidden } = fold(`a${'x'.repeat(5000)}z`, 2, 3);
+    expect([head.length, tail.length, folded, hidden]).toEqual([
+      800,
+      1200,
+      true,
+      0
+    ]);
+    expect(head[0] + tail[1199]).toBe('az');
+    expect(fold(`a${'x'.repeat(5000)}z`, 0, 3).head).toBe('');
+  });
+
+  it('cuts a long text at its lines and carries its colours on', () => {
+    const red = '\u001b[31m';
+    expect(pieces(`one ${red}two\nthree\u001b[0m\nfour`, 13)).toEqual([
+      `one ${red}two\n`,
+      `${red}three\u001b[0m\n`,
+      'four'
+    ]);
+    const line = `${'\u{1f600}'.repeat(5)}${red}end`;
+    for (const size of [3, 9, 12]) {
+      const cut = pieces(line, size);
+      expect(cut.join('').replaceAll(red, '')).toBe(line.replace(red, ''));
+      expect(cut.every(piece => piece.isWellFormed())).toBe(true);
+    }
+  });
+
+  it('does not take long over a long word', () => {
+    expect(failureIn('x'.repeat(300000) + 'Error')).toBe('');
   });
 });
 
@@ -74,6 +110,19 @@ describe('outputs', () => {
     expect(shownOutputs([logs, text, error], true)).toEqual([logs]);
     expect(shownOutputs([logs, text, error], false)).toEqual([logs, error]);
     expect(errorIn([logs, text, error])).toBe('KeyboardInterrupt');
+  });
+
+  it('does not repeat a reason that is given elsewhere', () => {
+    const note: Output = { type: 'logs', logs: '[It took too long.]\n' };
+    const shown = shownOutputs([logs, note], true, 'It took too long.');
+    expect(shown).toEqual([logs]);
+  });
+
+  it('begins a traceback without its line of dashes', () => {
+    const traceback = `\u001b[31m${'-'.repeat(75)}\u001b[39m\nKeyError: 'x'`;
+    const data = { [ERROR_MIME]: { ename: 'KeyError', traceback } };
+    const output = { type: 'display_data' as const, data, metadata: {} };
+    expect(consoleText(output)).toBe("KeyError: 'x'");
   });
 });
 
@@ -149,6 +198,11 @@ describe('files', () => {
     ]);
     expect(baseName('/mnt/data/x.csv')).toBe('x.csv');
   });
+
+  it('counts the pages of a PDF', () => {
+    const pdf = '<</Type /Pages /Count 2>> <</Type/Page >> <</Type /Page\n>>';
+    expect(pagesIn(pdf)).toBe(2);
+  });
 });
 
 describe('words', () => {
@@ -168,6 +222,8 @@ describe('words', () => {
       ['server_error', "The model 'x' does not exist", 'models'],
       ['invalid_prompt', 'maximum context length is 8192', 'new-thread'],
       ['server_error', 'The model server is unreachable', 'connect'],
+      ['server_error', 'The server broke off in its answer.', 'retry'],
+      ['invalid_prompt', 'it refused the request: no tools', 'models'],
       ['server_error', 'something else', 'retry']
     ];
     for (const [code, message, deed] of cases) {
@@ -184,6 +240,7 @@ describe('words', () => {
     expect(noticeOfRun(stopped, trans, false)!.text).toMatch(
       /variables are gone/
     );
+    expect(noticeOfRun(stopped, trans)!.text).toMatch(/^No code was running/);
     expect(noticeOfRun(run('r', { status: 'completed' }), trans)).toBeNull();
   });
 
@@ -211,25 +268,38 @@ describe('session', () => {
 });
 
 describe('blocksOf', () => {
+  const sources = (text: string) => blocksOf(text).map(({ source }) => source);
+
   it('cuts between paragraphs, headings and code', () => {
-    const text = '# A\n\ntext\nmore\n\n```py\nx = 1\n\n\ny\n```\n\nend';
+    const text =
+      '# A\n\ntext\nmore\n```py title\nx = 1\n\n\ny\n```\nend\n\n~~~\na';
     expect(blocksOf(text)).toEqual([
-      '# A',
-      'text\nmore',
-      '```py\nx = 1\n\n\ny\n```',
-      'end'
+      { source: '# A', language: null },
+      { source: 'text\nmore', language: null },
+      { source: 'x = 1\n\n\ny', language: 'py' },
+      { source: 'end', language: null },
+      { source: 'a', language: '' }
     ]);
   });
 
-  it('keeps lists, formulas, HTML and reference links together', () => {
+  it('keeps lists, formulas, HTML and what is not plain code together', () => {
     for (const text of [
       '1. a\n\n2. b\n\n   more of b',
+      '- a\n\n  ```py\n  x\n\n  y\n  ```\n\n  end',
       '$$\na\n\nb\n$$',
-      '<div>\n\ntext\n\n</div>',
-      '[a][1]\n\ntext\n\n[1]: https://example.org'
+      '$$\na\n```\nb\n$$',
+      '<div>\n\n```\ntext\n```\n\n</div>',
+      '```mermaid\na\n\nb\n```',
+      '[a][1]\n\n[1]:\nhttps://example.org'
     ]) {
-      expect(blocksOf(text)).toEqual([text]);
+      expect(blocksOf(text)).toEqual([{ source: text, language: null }]);
     }
+  });
+
+  it('gives the definitions of links to those who use them', () => {
+    const defined = '[1]: https://example.org "Title"';
+    const text = `[a][1]\n\ntext [2]\n\n\`\`\`\n[1]\n\`\`\`\n\n${defined}\n[b]: x`;
+    expect(sources(text)).toEqual([`[a][1]\n\n${defined}`, 'text [2]', '[1]']);
   });
 
   it('never changes a block before the last one while text is added', () => {
@@ -237,7 +307,7 @@ describe('blocksOf', () => {
       'Intro\n\n- a\n- b\n\nThen\n\n```py\nprint(1)\n\nprint(2)\n```\n\n| a |\n|---|\n| 1 |\n\nEnd.';
     let before: string[] = [];
     for (let end = 1; end <= text.length; end++) {
-      const blocks = blocksOf(text.slice(0, end));
+      const blocks = sources(text.slice(0, end));
       expect(blocks.slice(0, before.length - 1)).toEqual(before.slice(0, -1));
       before = blocks;
     }
@@ -254,13 +324,44 @@ describe('formOf', () => {
     expect(form({ 'text/plain': 'x', 'text/html': '<b>x</b>' })).toBe('html');
     expect(form({ 'text/plain': 'x', 'image/png': 'AAAA' })).toBe('image');
     expect(form({ 'application/javascript': 'alert(1)' })).toBeUndefined();
-    expect(
-      form({ 'application/vnd.plotly.v1+json': {}, 'text/html': 'x' })
-    ).toBe('html');
+    const plotly = { 'application/vnd.plotly.v1+json': {} };
+    expect(form({ ...plotly, 'text/html': 'x' })).toBe('html');
+    expect(form({ ...plotly, 'text/html': '<script>draw()</script>' })).toBe(
+      'missing'
+    );
+    expect(form({ ...plotly, 'image/png': 'AAAA' })).toBe('image');
+    expect(form({ 'application/geo+json': {}, 'text/plain': 'x' })).toBe(
+      'json'
+    );
     expect(form({ 'text/html': '<style>td{color:red}</style>' })).toBe('frame');
     expect(
       form({ 'text/html': '<style scoped>td{}</style><table></table>' })
     ).toBe('html');
+  });
+
+  it('draws a figure of Plotly as it comes, and asks for one that fetches', () => {
+    const figure = (trace: object, layout: object = {}) => ({
+      data: [trace],
+      layout: {
+        template: { data: { choropleth: [{ type: 'choropleth' }] } },
+        ...layout
+      },
+      config: { plotlyServerURL: 'https://plot.ly' }
+    });
+    const bar = { type: 'bar', y: [1, 2] };
+    const image = { images: [{ source: 'https://example.org/a.png' }] };
+    expect(fetchesRemotely(figure(bar))).toBe(false);
+    expect(fetchesRemotely(figure({ type: 'heatmap' }))).toBe(false);
+    for (const other of [
+      figure({ type: 'choropleth' }),
+      figure({ type: 'scattermapbox' }),
+      figure({ type: 'densitymap' }),
+      figure(bar, image),
+      figure(bar, { template: { layout: image } }),
+      { ...figure(bar), config: { plotlyServerURL: 'https://example.org' } }
+    ]) {
+      expect(fetchesRemotely(other)).toBe(true);
+    }
   });
 
   it('asks before it draws a chart that fetches', () => {
@@ -286,7 +387,15 @@ describe('formOf', () => {
   });
 
   it('frames HTML without any rights', () => {
-    expect(framed('<b>x</b>')).toContain("default-src 'none'");
+    const page = framed(
+      '<style>b{color:red}</style><b onclick="x">x</b><script>x</script>' +
+        '<a href="/logout" ping="/y">out</a><form action="/z"><button formaction="/z">' +
+        '</form><svg><a xlink:href="/logout"></a></svg><meta http-equiv="refresh">' +
+        '<iframe src="/logout"></iframe>'
+    );
+    expect(page).toContain("default-src 'none'");
+    expect(page).toContain('<style>b{color:red}</style>');
+    expect(page).not.toMatch(/script>|logout|refresh|\/[yz]/);
   });
 });
 

@@ -21,6 +21,7 @@ import {
 } from '../model/conversation';
 import { CodeStep } from '../view/CodeStep';
 import { Composer } from '../view/Composer';
+import { Empty } from '../view/Empty';
 import { filesOf, UserText } from '../view/Message';
 import { Notice } from '../view/Notice';
 import { Panel } from '../view/Panel';
@@ -68,6 +69,7 @@ beforeEach(async () => {
       openFile: () => Promise.resolve(),
       run: command => deeds.push(`run ${command}`),
       menu: note('menu'),
+      pickFiles: note('pick'),
       mentions: () => [
         { id: '1', label: 'cell', hint: 'the active cell', apply: () => 'CODE' }
       ],
@@ -103,13 +105,13 @@ function codeParts(...steps: ReturnType<typeof codeStep>[]) {
 }
 
 describe('CodeStep', () => {
-  it('shows code, its tools, and folds it when it is long', () => {
+  it('shows code, its tools, and folds it when it is long', async () => {
     const code = Array.from({ length: 40 }, (_, at) => `x = ${at}`).join('\n');
     const [part] = codeParts(codeStep('s', 'r', code));
     show(<CodeStep part={part} busy={false} />);
     expect(screen.getByText(/x = 0/).textContent).not.toContain('x = 39');
     fireEvent.click(screen.getByText('show all 40 lines'));
-    expect(screen.getByText(/x = 0/).textContent).toContain('x = 39');
+    expect((await screen.findByText(/x = 39/)).textContent).toBe(code);
     fireEvent.click(screen.getByLabelText('Copy the code'));
     fireEvent.click(
       screen.getByLabelText('Insert into the notebook as a cell')
@@ -123,9 +125,9 @@ describe('CodeStep', () => {
       codeStep('s2', 'r', 'good()')
     );
     show(<CodeStep part={failed} busy={false} />);
-    expect(
-      screen.getByText("KeyError: 'Closing Date' · repaired below")
-    ).toBeTruthy();
+    expect(screen.getByLabelText('Python code').textContent).toContain(
+      "KeyError: 'Closing Date' · repaired below"
+    );
     expect(screen.queryByText('bad()')).toBeNull();
     fireEvent.click(screen.getByLabelText('Show the failed attempt'));
     expect(screen.getByText('bad()')).toBeTruthy();
@@ -187,6 +189,36 @@ describe('Composer', () => {
     ).toBe('Hello');
   });
 
+  it('keeps what is entered during a run until the answer is complete', async () => {
+    const sent: string[] = [];
+    services.model.send = text => {
+      sent.push(text);
+      return Promise.resolve(true);
+    };
+    const { thread } = services.model;
+    const set = async (status: 'in_progress' | 'completed' | 'cancelled') => {
+      await act(async () => {
+        thread.conversation = withRuns(EMPTY, [run('r', { status })]);
+        services.model.choose({}); // anything that renders anew
+      });
+    };
+    show(<Composer />);
+    await set('in_progress');
+    type('First this');
+    fireEvent.keyDown(area(), { key: 'Enter' });
+    expect(screen.getByText(/Is sent when/)).toBeTruthy();
+    await set('cancelled');
+    expect(screen.queryByText(/Is sent when/)).toBeNull();
+    expect([area().value, sent]).toEqual(['First this', []]);
+    await set('in_progress');
+    fireEvent.keyDown(area(), { key: 'Enter' });
+    type('Then that');
+    expect(screen.queryByText(/Is sent when/)).toBeNull(); // it is being changed
+    fireEvent.keyDown(area(), { key: 'Enter' });
+    await set('completed');
+    expect([area().value, sent]).toEqual(['', ['Then that']]);
+  });
+
   it('gives the text back when it could not be sent', async () => {
     delete server.routes['POST openai/v1/threads'];
     show(<Composer />);
@@ -208,6 +240,40 @@ describe('Composer', () => {
     });
     expect(area().value).toBe('Explain CODE');
     expect(screen.queryByRole('listbox')).toBeNull();
+  });
+});
+
+describe('Empty', () => {
+  it('suggests a table that is at hand, else lets one pick a file', () => {
+    const attached: string[] = [];
+    const { model } = services;
+    model.attachments.attach = async path => void attached.push(path);
+    show(<Empty />);
+    fireEvent.click(screen.getByText(/a table from this computer/));
+    expect(deeds).toEqual(['pick']);
+    act(() => model.suggest('data/banks.csv'));
+    fireEvent.click(screen.getByText('Profile and chart banks.csv'));
+    expect(attached).toEqual(['data/banks.csv']);
+  });
+
+  it('says that the demo is no AI, and offers a model of this machine', () => {
+    const { model } = services;
+    const server = { name: 'ollama', base_url: 'x', models: ['ollama/llama'] };
+    model.status = {
+      models: {
+        default: 'demo',
+        data: [{ id: 'demo' }, { id: 'ollama/llama' }]
+      },
+      limits: {},
+      local_models: [server]
+    } as any;
+    show(<Empty />);
+    expect(screen.getByRole('note').textContent).toContain(
+      'Ollama answers on this machine.'
+    );
+    fireEvent.click(screen.getByText('Use ollama/llama'));
+    expect(model.model).toBe('ollama/llama');
+    expect(screen.queryByRole('note')).toBeNull();
   });
 });
 
@@ -265,13 +331,32 @@ describe('Panel', () => {
     state = withRuns(state, [run('r', { status: 'completed' })]);
     thread.conversation = state;
     render(<Panel services={services} />);
-    expect(screen.getByRole('log').getAttribute('aria-live')).toBe('polite');
+    expect(screen.getByRole('log').getAttribute('aria-live')).toBe('off');
     expect(screen.getAllByText('Question')).toHaveLength(2); // and the title
     expect(await screen.findByText('Answer')).toBeTruthy();
-    expect(screen.getByRole('status').textContent).toBe('The answer is there.');
+    expect(screen.getByRole('status').textContent).toBe(''); // no news
     for (const button of screen.getAllByRole('button')) {
       const name = button.getAttribute('aria-label') ?? button.textContent;
       expect(name).not.toBe('');
     }
+  });
+
+  it('reads an answer out once, when it is there', () => {
+    const { thread } = services.model;
+    const words = () => screen.getByRole('status').textContent;
+    const tell = (state: typeof EMPTY) =>
+      act(() => {
+        thread.conversation = state;
+        (thread.changed as any).emit();
+      });
+    render(<Panel services={services} />);
+    const going = withRuns(EMPTY, [run('r', { status: 'in_progress' })]);
+    tell(going);
+    expect(words()).toBe('The assistant is working.');
+    tell(withMessages(going, [reply('a', 'r', 'It is')]));
+    expect(words()).toBe('The assistant is working.');
+    const over = withRuns(going, [run('r', { status: 'completed' })]);
+    tell(withMessages(over, [reply('a', 'r', 'It is 42.')]));
+    expect(words()).toBe('The answer is there. It is 42.');
   });
 });

@@ -21,7 +21,13 @@ export interface IAttachment {
 }
 
 export class Attachments {
-  constructor(private readonly _settings: rest.Settings) {}
+  /**
+   * @param refuse - says why a file of this size is not taken; empty where it is
+   */
+  constructor(
+    private readonly _settings: rest.Settings,
+    private readonly _refuse: (size: number) => string = () => ''
+  ) {}
 
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -42,15 +48,18 @@ export class Attachments {
 
   /** Uploads a file of this computer. */
   async upload(file: Blob, name: string): Promise<void> {
-    await this._add(name, file.size, (key, signal) =>
-      uploadFile(
-        this._settings,
-        file,
-        name,
-        part => this._change(key, { part }),
-        signal
-      )
-    );
+    await this._add(name, file.size, (key, signal) => {
+      const reason = this._refuse(file.size);
+      return reason
+        ? Promise.reject(new Error(reason))
+        : uploadFile(
+            this._settings,
+            file,
+            name,
+            part => this._change(key, { part }),
+            signal
+          );
+    });
   }
 
   /** Attaches a file of the workspace; it does not travel through the browser. */

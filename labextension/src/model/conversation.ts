@@ -66,6 +66,17 @@ export function isOver(run: Run): boolean {
   return TERMINAL.has(run.status);
 }
 
+/** The text that a run has written. */
+export function answerOf(state: IConversation, run: string): string {
+  return state.messageOrder
+    .map(id => state.messages[id])
+    .filter(message => message.run_id === run)
+    .flatMap(({ content }) => content)
+    .map(part => (part.type === 'text' ? part.text.value : ''))
+    .join('\n')
+    .trim();
+}
+
 /**
  * The conversation after one more event; events that mean nothing here change nothing.
  *

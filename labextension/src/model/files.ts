@@ -48,6 +48,11 @@ export function kindOf(name: string): Kind {
   return KINDS[extensionOf(name)] ?? (TEXT.test(name) ? 'text' : 'other');
 }
 
+/** The pages of a PDF that says so in the clear; 0 where they are not to be seen. */
+export function pagesIn(pdf: string): number {
+  return pdf.match(/\/Type\s*\/Page(?![a-zA-Z])/g)?.length ?? 0;
+}
+
 export class FilesModel implements IDisposable {
   constructor(private readonly _settings: rest.Settings) {}
 

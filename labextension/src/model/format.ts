@@ -37,8 +37,11 @@ export function bytesOf(count: number, limit: number): string {
     : `${part} / ${whole}`;
 }
 
-/** "0.4 s", "14 s", "2 min 5 s", "1 h 3 min". */
+/** "<0.1 s", "0.4 s", "14 s", "2 min 5 s", "1 h 3 min". */
 export function duration(seconds: number): string {
+  if (seconds < 0.05) {
+    return '<0.1 s';
+  }
   if (seconds < 9.95) {
     return `${seconds.toFixed(1).replace(/\.0$/, '')} s`;
   }

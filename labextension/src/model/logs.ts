@@ -15,7 +15,7 @@ export function plain(text: string): string {
  * The exception that a log ends in, as "Name: message"; empty where there is none.
  */
 export function failureIn(logs: string): string {
-  if (!logs.includes('Traceback') && !/\w+Error\b/.test(logs)) {
+  if (!logs.includes('Traceback') && !logs.includes('Error')) {
     return '';
   }
   const text = plain(logs);
@@ -63,28 +63,80 @@ export function overwritten(text: string): string {
     .join('\n');
 }
 
+/** Characters of a line on average above which a text counts as longer than its lines are many. */
+const WIDTH = 400;
+
 /** A long text cut to its first and last lines. */
 export interface IFolded {
   head: string;
   tail: string;
-  /** Lines between them that are not shown. */
+  /** Whether something between them is not shown, and how many whole lines of it. */
+  folded: boolean;
   hidden: number;
 }
 
 /**
  * Folds a text of more than *head* + *tail* lines (with a little slack, so that never one line
- * alone is hidden).
+ * alone is hidden), or of lines that are as long as many.
  */
 export function fold(text: string, head: number, tail: number): IFolded {
   const lines = text.split('\n');
   const last = lines.length > 1 && lines[lines.length - 1] === '' ? 1 : 0;
   const count = lines.length - last;
-  if (count <= head + tail + 3) {
-    return { head: text, tail: '', hidden: 0 };
+  const [before, after] = [head * WIDTH, tail * WIDTH];
+  if (count > head + tail + 3) {
+    return {
+      head: lines.slice(0, head).join('\n').slice(0, before),
+      tail: ending(lines.slice(count - tail).join('\n'), after),
+      folded: true,
+      hidden: count - head - tail
+    };
   }
-  return {
-    head: lines.slice(0, head).join('\n'),
-    tail: lines.slice(count - tail).join('\n'),
-    hidden: count - head - tail
-  };
+  return text.length > before + after
+    ? {
+        head: text.slice(0, before),
+        tail: ending(text, after),
+        folded: true,
+        hidden: 0
+      }
+    : { head: text, tail: '', folded: false, hidden: 0 };
+}
+
+function ending(text: string, length: number): string {
+  return text.slice(Math.max(0, text.length - length));
+}
+
+/**
+ * A long text in pieces of about *size* characters, cut at the ends of lines where there are any;
+ * each begins in the colours that are in force there.
+ */
+export function pieces(text: string, size: number): string[] {
+  const found: string[] = [];
+  let colours: string[] = [];
+  for (let from = 0; from < text.length;) {
+    const to = endOfPiece(text, from, from + size);
+    const piece = text.slice(from, to);
+    found.push(colours.join('') + piece);
+    for (const [colour, codes] of piece.matchAll(/\u001b\[([\d;]*)m/g)) {
+      colours = /^0*$/.test(codes) ? [] : [...colours, colour].slice(-8);
+    }
+    from = to;
+  }
+  return found;
+}
+
+function endOfPiece(text: string, from: number, to: number): number {
+  if (to >= text.length) {
+    return text.length;
+  }
+  const line = text.lastIndexOf('\n', to - 1) + 1;
+  if (line > from) {
+    return line;
+  }
+  // Neither a terminal's escape nor a pair of surrogates is cut in two.
+  const escape = text.lastIndexOf('\u001b', to);
+  if (escape > from && escape > to - 20) {
+    return escape;
+  }
+  return /[\udc00-\udfff]/.test(text[to]) ? to - 1 : to;
 }

@@ -10,6 +10,10 @@ export const ERROR_MIME = 'application/vnd.jupyter.error';
 /** Printed text with its colours. */
 const STDOUT_MIME = 'application/vnd.jupyter.stdout';
 
+/** The line of dashes that IPython begins a traceback with: too wide for a sidebar. */
+// eslint-disable-next-line no-control-regex
+const RULE = /^(?:\u001b\[[0-9;]*m)*-{20,}(?:\u001b\[[0-9;]*m)*\n/;
+
 interface IErrorBundle {
   ename?: string;
   evalue?: string;
@@ -20,11 +24,13 @@ interface IErrorBundle {
  * The outputs in the order of their making, each in its richest form: rich forms come last and say
  * with `metadata.replaces` whose place they take.
  *
- * @param stopped - whether a person stopped the code; the interrupt's traceback is no news then
+ * @param stopped - whether the code was stopped; the interrupt's traceback is no news then
+ * @param reason - what is said of it elsewhere, and need not be said in the outputs again
  */
 export function shownOutputs(
   outputs: readonly Output[],
-  stopped: boolean
+  stopped: boolean,
+  reason = ''
 ): Output[] {
   const shown: Array<Output | null> = [...outputs];
   outputs.forEach((output, at) => {
@@ -39,7 +45,9 @@ export function shownOutputs(
   });
   return shown.filter(
     (output): output is Output =>
-      output !== null && !(stopped && nameOf(output) === 'KeyboardInterrupt')
+      output !== null &&
+      !(stopped && nameOf(output) === 'KeyboardInterrupt') &&
+      !(output.type === 'logs' && output.logs.trim() === `[${reason}]`)
   );
 }
 
@@ -70,7 +78,7 @@ export function consoleText(output: IDisplayData): string | null {
     return null;
   }
   const text = error.traceback ?? `${error.ename}: ${error.evalue}`;
-  return Array.isArray(text) ? text.join('\n') : text;
+  return (Array.isArray(text) ? text.join('\n') : text).replace(RULE, '');
 }
 
 function nameOf(output: Output): string | undefined {

@@ -12,10 +12,11 @@ import type { Assistant, IModelInfo, IStatus, IThreadRow } from '../wire';
 import { Attachments } from './attachments';
 import { fenced } from './fences';
 import { FilesModel } from './files';
+import { bytes } from './format';
 import type { IPreferences } from './preferences';
 import { DEFAULTS } from './preferences';
 import { SessionModel } from './session';
-import { ThreadModel } from './thread';
+import { isUnanswered, ThreadModel } from './thread';
 import type { IRunOptions } from './thread';
 import { ThreadsModel } from './threads';
 
@@ -41,7 +42,12 @@ export class PanelModel implements IDisposable {
     const { serverSettings, isHidden } = _options;
     this.trans = _options.trans;
     this.files = new FilesModel(serverSettings);
-    this.attachments = new Attachments(serverSettings);
+    this.attachments = new Attachments(serverSettings, size => {
+      const limit = this.status?.limits.upload_bytes;
+      return typeof limit === 'number' && size > limit
+        ? this.trans.__('larger than %1, which is the limit', bytes(limit))
+        : '';
+    });
     this.threads = new ThreadsModel(serverSettings, () => {
       return isHidden() || this.view !== 'threads';
     });
@@ -49,6 +55,7 @@ export class PanelModel implements IDisposable {
       return isHidden() || this.view !== 'thread';
     });
     this.thread = this._hold(new ThreadModel(serverSettings, null));
+    this.session.changed.connect(() => this._watchConnection());
   }
 
   readonly trans: TranslationBundle;
@@ -64,6 +71,8 @@ export class PanelModel implements IDisposable {
   statusError: unknown = null;
   assistants: Assistant[] = [];
   preferences: IPreferences = DEFAULTS;
+  /** A table of the workspace that could be asked about. */
+  suggestion: { name: string; path: string } | null = null;
   /** Whether the details of the session are unfolded. */
   sessionOpen = false;
 
@@ -149,6 +158,14 @@ export class PanelModel implements IDisposable {
       this.statusError = error;
     }
     this._changed.emit();
+  }
+
+  suggest(path: string | null): void {
+    if (path !== (this.suggestion?.path ?? null)) {
+      this.suggestion =
+        path === null ? null : { path, name: path.split('/').pop() ?? path };
+      this._changed.emit();
+    }
   }
 
   openSession(open: boolean): void {
@@ -255,6 +272,9 @@ export class PanelModel implements IDisposable {
 
   async removeAssistant(id: string): Promise<void> {
     await rest.deleteAssistant(this.serverSettings, id);
+    if (this._memory.assistant === id) {
+      this._remember({ assistant: undefined });
+    }
     await this.refresh();
   }
 
@@ -304,6 +324,24 @@ export class PanelModel implements IDisposable {
     this.session.dispose();
     this.files.dispose();
     Signal.clearData(this);
+  }
+
+  /** What failed while the server was away is mended when it is back. */
+  private _watchConnection(): void {
+    const { thread } = this;
+    const { unreachable } = this.session;
+    if (this._unreachable && !unreachable) {
+      if (this.statusError !== null) {
+        void this.refresh();
+      }
+      if (isUnanswered(thread.error)) {
+        thread.dismissError();
+        if (thread.thread === null) {
+          void thread.load();
+        }
+      }
+    }
+    this._unreachable = unreachable;
   }
 
   private async _create(): Promise<Assistant> {
@@ -367,6 +405,7 @@ export class PanelModel implements IDisposable {
 
   private _memory: IMemory = {};
   private _drafts = new Map<string, string>();
+  private _unreachable = false;
   private _disposed = false;
   private _changed = new Signal<this, void>(this);
   private _inserted = new Signal<this, string>(this);

@@ -6,6 +6,7 @@ import { Poll } from '@lumino/polling';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
+import { ApiError } from '../client/errors';
 import * as rest from '../client/rest';
 import type { ISession } from '../wire';
 
@@ -21,12 +22,15 @@ export class SessionModel implements IDisposable {
       name: 'code-interpreter:session',
       auto: false,
       factory: () => this._refresh(),
-      frequency: { interval: 3000, backoff: true, max: 60000 },
+      frequency: { interval: 3000, backoff: true, max: 15000 },
       standby: () => isHidden() || 'when-hidden'
     });
   }
 
   session: ISession | null = null;
+
+  /** Whether the server did not answer when it was asked last. */
+  unreachable = false;
 
   /** Set when a session that was seen alive is no more, until the next one starts. */
   gone: Gone = '';
@@ -45,6 +49,7 @@ export class SessionModel implements IDisposable {
       return;
     }
     this._thread = thread;
+    this.unreachable = false;
     this.session = null;
     this.gone = '';
     this._changed.emit();
@@ -93,7 +98,17 @@ export class SessionModel implements IDisposable {
     if (thread === null) {
       return;
     }
-    const session = await rest.getSession(this._settings, thread);
+    let session: ISession;
+    try {
+      session = await rest.getSession(this._settings, thread);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 0) {
+        this.unreachable = true;
+        this._changed.emit();
+      }
+      throw error;
+    }
+    this.unreachable = false;
     if (thread === this._thread) {
       this._set(session);
       this._changed.emit();

@@ -42,6 +42,11 @@ export interface IPending {
 
 let nextKey = 0;
 
+/** Whether a request failed because nobody answered it. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 0;
+}
+
 export class ThreadModel implements IDisposable {
   /**
    * @param id - the thread, or null for one that the first message creates
@@ -100,8 +105,16 @@ export class ThreadModel implements IDisposable {
     return activeRun(this.conversation);
   }
 
+  /** The newest run. */
+  get lastRun(): Run | undefined {
+    const { runOrder, runs } = this.conversation;
+    return runs[runOrder[runOrder.length - 1]];
+  }
+
   get busy(): boolean {
-    return this.pending !== null || this.running !== undefined;
+    return (
+      this.pending !== null || this._starting || this.running !== undefined
+    );
   }
 
   get isEmpty(): boolean {
@@ -176,6 +189,7 @@ export class ThreadModel implements IDisposable {
         }))
       });
       this.conversation = withMessages(this.conversation, [message]);
+      this._starting = true;
     } catch (error) {
       this.pending = null;
       this.error = error;
@@ -449,6 +463,9 @@ export class ThreadModel implements IDisposable {
     const connection = ok ? 'ok' : 'lost';
     if (connection !== this.connection) {
       this.connection = connection;
+      if (ok && isUnanswered(this.error)) {
+        this.error = null;
+      }
       this._emit();
     }
   }

@@ -158,11 +158,15 @@ export function outcomeOf(step: Step, call: ICodeCall): IOutcome {
 
 function judge(step: Step, call: ICodeCall): IOutcome {
   const said = step.metadata ?? {};
-  const error = errorIn(call.code_interpreter.outputs);
+  const over = step.status !== 'in_progress' || said.execution !== undefined;
+  const error = over ? errorIn(call.code_interpreter.outputs) : '';
   return {
     state: stateOf(step, said.execution, error),
     error,
-    reason: said.reason ?? step.last_error?.message ?? '',
+    reason: (said.reason ?? step.last_error?.message ?? '').replace(
+      /^\(([^]*)\)$/,
+      '$1'
+    ),
     seconds: secondsOf(step, said.seconds),
     kept: said.kept === undefined ? null : said.kept === 'true'
   };
@@ -211,6 +215,25 @@ export function codeRuns(item: Item): number {
   return item.kind === 'run'
     ? item.parts.filter(part => part.kind === 'code').length
     : 0;
+}
+
+/** What a run's messages say, as Markdown. */
+export function textOf(parts: readonly Part[]): string {
+  return parts
+    .flatMap(part => (part.kind === 'text' ? part.message.content : []))
+    .flatMap(content => (content.type === 'text' ? [content.text.value] : []))
+    .join('\n\n')
+    .trim();
+}
+
+/** Whether any code has run in what is known of a conversation. */
+export function hasRunCode(state: IConversation): boolean {
+  return Object.values(state.steps).some(
+    ({ step_details: details, metadata, status }) =>
+      details.type === 'tool_calls' &&
+      details.tool_calls.some(({ type }) => type === 'code_interpreter') &&
+      (status === 'completed' || metadata?.execution !== undefined)
+  );
 }
 
 /** Whether variables survived the last code of a run; null where that is not known. */

@@ -30,7 +30,7 @@ export interface INotice {
 /**
  * What to say about a run that did not complete; null for one that did or goes on.
  *
- * @param kept - whether the variables survived; null where that is not known
+ * @param kept - whether the variables survived; null where no code was running
  */
 export function noticeOfRun(
   run: Run,
@@ -47,7 +47,7 @@ export function noticeOfRun(
     case 'expired':
       return {
         tone: 'error',
-        title: trans.__('The run took longer than it may.'),
+        title: trans.__('The run reached its time limit.'),
         text: trans.__('What was finished is kept, and so are the files.'),
         details: run.last_error?.message ?? '',
         deeds: ['continue']
@@ -66,7 +66,7 @@ export function noticeOfRun(
         title: trans.__('Stopped.'),
         text:
           kept === null
-            ? trans.__('Files are kept.')
+            ? trans.__('No code was running: nothing is lost.')
             : kept
               ? trans.__('Variables and files are kept.')
               : trans.__('Files are kept, variables are gone.'),
@@ -154,7 +154,27 @@ const RULES: IRule[] = [
     })
   },
   {
-    when: /unreachable|connect|broke off|timed? ?out|no answer|\b50[234]\b/i,
+    when: /broke off/i,
+    say: trans => ({
+      title: trans.__('The answer broke off.'),
+      text: trans.__(
+        'The connection to the model was lost. What was finished is kept.'
+      ),
+      deeds: ['retry', 'models']
+    })
+  },
+  {
+    when: /refused the request|invalid_request_error/i,
+    say: trans => ({
+      title: trans.__('The model server refused the request.'),
+      text: trans.__(
+        'The details say why. Another model may take it, or a new thread.'
+      ),
+      deeds: ['models', 'new-thread', 'retry']
+    })
+  },
+  {
+    when: /unreachable|connect|timed? ?out|no answer|\b50[234]\b/i,
     say: trans => ({
       title: trans.__('The model does not answer.'),
       text: trans.__(
@@ -227,4 +247,13 @@ export function noticeOfError(
     };
   }
   return noticeOfFailure(error.code ?? '', error.message, trans);
+}
+
+/** What people call a model server on their machine. */
+export function serverName(name: string, trans: TranslationBundle): string {
+  const known: Record<string, string> = {
+    ollama: 'Ollama',
+    lmstudio: 'LM Studio'
+  };
+  return known[name] ?? trans.__('A model server');
 }

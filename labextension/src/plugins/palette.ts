@@ -11,15 +11,16 @@ export const palettePlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ci-ext:palette',
   description: 'The commands of the code interpreter in the palette.',
   autoStart: true,
-  requires: [ICodeInterpreter, ICommandPalette],
+  requires: [ICodeInterpreter],
+  optional: [ICommandPalette],
   activate: (
     _app: JupyterFrontEnd,
     interpreter: ICodeInterpreter,
-    palette: ICommandPalette
+    palette: ICommandPalette | null
   ) => {
     const category = interpreter.model.trans.__('Code Interpreter');
     for (const command of Object.values(CommandIDs)) {
-      palette.addItem({ command, category });
+      palette?.addItem({ command, category });
     }
   }
 };

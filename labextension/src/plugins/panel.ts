@@ -11,7 +11,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { actionsOf, complain } from '../around';
+import { actionsOf, complain, tableIn } from '../around';
 import type { IAround } from '../around';
 import { addCommands } from '../commands';
 import { interpreterIcon } from '../icons';
@@ -79,6 +79,11 @@ export const panelPlugin: JupyterFrontEndPlugin<ICodeInterpreter> = {
     panel.node.setAttribute('role', 'region');
     panel.node.setAttribute('aria-label', trans.__('Code Interpreter'));
     panel.disposed.connect(() => model.dispose());
+
+    const suggest = () => model.suggest(browser && tableIn(browser));
+    browser?.model.refreshed.connect(suggest);
+    panel.disposed.connect(() => browser?.model.refreshed.disconnect(suggest));
+    suggest();
 
     const configured = settings ? follow(settings, model) : Promise.resolve();
     const start = async () => {

@@ -18,13 +18,14 @@ export const runningPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ci-ext:running',
   description: 'The sessions of the code interpreter among what is running.',
   autoStart: true,
-  requires: [ICodeInterpreter, IRunningSessionManagers],
+  requires: [ICodeInterpreter],
+  optional: [IRunningSessionManagers], // pages of Jupyter Notebook are without
   activate: (
     app: JupyterFrontEnd,
     interpreter: ICodeInterpreter,
-    managers: IRunningSessionManagers
+    managers: IRunningSessionManagers | null
   ) => {
-    managers.add(new Sessions(app, interpreter));
+    managers?.add(new Sessions(app, interpreter));
   }
 };
 

@@ -9,11 +9,14 @@ export type Form =
   | { kind: 'latex'; source: string }
   | { kind: 'image'; url: string }
   | { kind: 'json'; mime: string }
+  | { kind: 'missing'; mime: string }
   | { kind: 'text'; source: string };
 
 /** Charts that a renderer of Lab or of an extension draws from their description. */
 const CHART =
   /^application\/(?:vnd\.vega(?:lite)?\.v\d+(?:\.\d+)*\+json|vnd\.plotly\.v\d+\+json|geo\+json)$/;
+
+const GEOJSON = 'application/geo+json';
 
 const IMAGES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'];
 
@@ -28,16 +31,16 @@ export function formOf(
   known: readonly string[],
   fetches: (spec: unknown) => boolean
 ): Form | null {
-  const chart = Object.keys(data).find(
-    mime => CHART.test(mime) && known.includes(mime)
-  );
+  const charts = Object.keys(data).filter(mime => CHART.test(mime));
+  const chart = charts.find(mime => known.includes(mime));
   if (chart) {
-    const asks = chart === 'application/geo+json' || fetches(data[chart]);
+    const asks = chart === GEOJSON || fetches(data[chart]);
     return { kind: 'chart', mime: chart, asks };
   }
   const text = (mime: string) => textOf(data[mime]);
   const html = text('text/html');
-  if (html) {
+  // A chart's HTML draws it by a script, which does not run here.
+  if (html && !(charts.length > 0 && /<script\b/i.test(html))) {
     return isStyled(html)
       ? { kind: 'frame', source: html }
       : { kind: 'html', source: html };
@@ -61,8 +64,13 @@ export function formOf(
   if (markdown) {
     return { kind: 'markdown', source: markdown };
   }
-  if (data['application/json'] !== undefined) {
-    return { kind: 'json', mime: 'application/json' };
+  for (const mime of [GEOJSON, 'application/json']) {
+    if (data[mime] !== undefined) {
+      return { kind: 'json', mime };
+    }
+  }
+  if (charts.length > 0) {
+    return { kind: 'missing', mime: charts[0] };
   }
   const plain = text('text/plain');
   return plain ? { kind: 'text', source: plain } : null;
@@ -84,16 +92,31 @@ function isStyled(html: string): boolean {
   return /<style\b/i.test(html.replace(/<style scoped>[^]*?<\/style>/gi, ''));
 }
 
+/** What would fetch, lead away or send, were it let. */
+const LEADING = 'script, base, meta, link, iframe, frame, object, embed, area';
+const ADDRESSES = ['href', 'xlink:href', 'action', 'formaction', 'ping'];
+
 /**
- * A page for a frame without any rights: no script runs, nothing is fetched.
+ * A page for a frame in which no script runs and nothing is fetched.
+ *
+ * Links go as well: what one leads to would be asked for with the reader's cookies.
  */
 export function framed(html: string): string {
   const policy =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:";
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; " +
+    "form-action 'none'; base-uri 'none'";
+  const template = document.createElement('template');
+  template.innerHTML = html;
+  for (const element of template.content.querySelectorAll('*')) {
+    if (element.matches(LEADING)) {
+      element.remove();
+    }
+    ADDRESSES.forEach(name => element.removeAttribute(name));
+  }
   return (
     `<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy}">` +
-    '<base target="_blank"><style>body{margin:8px;font:12px sans-serif;background:#fff;color:#222}' +
+    '<style>body{margin:8px;font:12px sans-serif;background:#fff;color:#222}' +
     'table{border-collapse:collapse}td,th{padding:2px 8px;text-align:right}</style>' +
-    html
+    template.innerHTML
   );
 }

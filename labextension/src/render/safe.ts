@@ -7,6 +7,8 @@
  */
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 
+import { breathe } from './turns';
+
 /** Finds the file that a `sandbox:` address means; undefined where there is none. */
 export type FindFile = (address: string) => string | undefined;
 
@@ -71,11 +73,20 @@ export class SafeSanitizer implements IRenderMime.ISanitizer {
   }
 
   sanitize(dirty: string, options?: IRenderMime.ISanitizerOptions): string {
-    const clean = this._inner.sanitize(this._mark(dirty), options);
     const template = document.createElement('template');
-    template.innerHTML = clean;
+    template.innerHTML = this._inner.sanitize(this._mark(dirty), options);
     this._walk(template.content);
     return template.innerHTML;
+  }
+
+  /** The harmless part of *dirty* as nodes, which need not be written and parsed again. */
+  async clean(dirty: string): Promise<DocumentFragment> {
+    const half = this._inner.sanitize(this._mark(dirty));
+    await breathe();
+    const template = document.createElement('template');
+    template.innerHTML = half;
+    this._walk(template.content);
+    return template.content;
   }
 
   /** Lab's sanitizer drops addresses of a scheme it does not know: give ours a form it keeps. */
@@ -121,6 +132,9 @@ export class SafeSanitizer implements IRenderMime.ISanitizer {
   }
 
   private _strip(element: HTMLElement): void {
+    if (!element.hasAttributes() && element.localName !== 'img') {
+      return;
+    }
     for (const { name } of [...element.attributes]) {
       if (!ATTRIBUTES.has(name)) {
         element.removeAttribute(name);
@@ -246,27 +260,37 @@ export function guardTypesetter(
  * Whether drawing a chart could make the browser fetch something: any address in its
  * specification, or a kind of map that comes with one.
  */
-export function fetchesRemotely(value: unknown): boolean {
+export function fetchesRemotely(value: unknown, template = false): boolean {
   if (typeof value === 'string') {
     return /^\s*(?:[a-z][a-z0-9+.-]*:)?\/\/|url\(|<\s*(?:img|image|script|iframe|link)/i.test(
       value
     );
   }
   if (Array.isArray(value)) {
-    return value.some(fetchesRemotely);
+    return value.some(inner => fetchesRemotely(inner, template));
   }
   if (value !== null && typeof value === 'object') {
     return Object.entries(value).some(([key, inner]) => {
-      if (key === '$schema') {
+      // What is in every figure of Plotly: where its button would send it to, which it has not.
+      if (key === '$schema' || (key === PLOTLY_SERVER && inner === PLOTLY)) {
         return false;
       }
       const address = key === 'url' || key === 'href' || key === 'topojsonURL';
+      // Plotly's templates name the looks of all kinds of charts, and draw none.
       const map =
+        !template &&
         key === 'type' &&
         typeof inner === 'string' &&
-        /geo|map(?:box|libre)?$|choropleth/.test(inner);
-      return map || (address && inner !== null) || fetchesRemotely(inner);
+        /geo|choropleth|mapbox|^(?:scatter|density)map$/.test(inner);
+      return (
+        map ||
+        (address && inner !== null) ||
+        fetchesRemotely(inner, template || key === 'template')
+      );
     });
   }
   return false;
 }
+
+const PLOTLY_SERVER = 'plotlyServerURL';
+const PLOTLY = 'https://plot.ly';

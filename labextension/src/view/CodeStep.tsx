@@ -5,7 +5,6 @@ import {
   addBelowIcon,
   caretDownIcon,
   caretRightIcon,
-  copyIcon,
   refreshIcon
 } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -16,7 +15,7 @@ import { shownOutputs } from '../model/outputs';
 import type { Part } from '../model/timeline';
 import { Code } from './Code';
 import { Outputs } from './Outputs';
-import { IconButton, Spinner } from './parts';
+import { CopyButton, IconButton, Spinner } from './parts';
 import { useNow, useServices } from './services';
 
 type CodePart = Extract<Part, { kind: 'code' }>;
@@ -38,11 +37,13 @@ export const CodeStep = React.memo(
     const foldable = part.followed !== '';
     const shown = open ?? !foldable;
     const { input, outputs } = part.call.code_interpreter;
-    const stopped = part.outcome.state === 'stopped';
+    const { state, reason } = part.outcome;
+    const stopped = state === 'stopped' || state === 'timeout';
     const Caret = shown ? caretDownIcon : caretRightIcon;
     return (
       <section
         className="jp-CIStep"
+        role="group"
         data-state={part.outcome.state}
         data-folded={!shown}
         aria-label={trans.__('Python code')}
@@ -71,11 +72,11 @@ export const CodeStep = React.memo(
           <>
             <FoldedCode code={input} whole={isActive(part)} />
             <Outputs
-              outputs={shownOutputs(outputs, stopped)}
+              outputs={shownOutputs(outputs, stopped, reason)}
               active={isActive(part)}
             />
-            {part.outcome.reason !== '' && !stopped && (
-              <p className="jp-CIStep-reason">{part.outcome.reason}</p>
+            {reason !== '' && state !== 'stopped' && (
+              <p className="jp-CIStep-reason">{reason}</p>
             )}
           </>
         )}
@@ -103,9 +104,9 @@ function Tools(props: {
   const { code } = props;
   return (
     <span className="jp-CIStep-tools">
-      <IconButton
-        icon={copyIcon}
+      <CopyButton
         label={trans.__('Copy the code')}
+        done={trans.__('Copied')}
         onClick={() => actions.copy(code)}
       />
       {actions.insertCell && (
@@ -133,8 +134,8 @@ function State({ part }: { part: CodePart }): JSX.Element {
   const active = isActive(part);
   const now = useNow(500, active);
   const limit = model.status?.limits.execution_seconds;
-  const { mark, text } = active
-    ? { mark: <Spinner />, text: progressText(part, now, trans) }
+  const { mark, text, then } = active
+    ? { mark: <Spinner />, text: progressText(part, now, trans), then: '' }
     : outcomeText(part, trans);
   const running = active && phaseOf(part, now) === 'running';
   return (
@@ -144,6 +145,7 @@ function State({ part }: { part: CodePart }): JSX.Element {
       <span className="jp-CIStep-words" title={text}>
         {text}
       </span>
+      {then && <span className="jp-CIStep-then"> · {then}</span>}
       {running && typeof limit === 'number' && (
         <span className="jp-CIStep-limit">
           {trans.__('limit %1', duration(limit))}
@@ -177,8 +179,10 @@ function progressText(
     case 'waiting':
       return trans.__('waiting for a kernel');
     case 'running': {
-      const seconds = Math.max(0, Math.floor((now - since) / 1000));
-      return trans.__('running · %1', duration(seconds));
+      const seconds = Math.floor((now - since) / 1000);
+      return seconds > 0
+        ? trans.__('running · %1', duration(seconds))
+        : trans.__('running');
     }
   }
 }
@@ -186,39 +190,36 @@ function progressText(
 function outcomeText(
   { outcome, followed }: CodePart,
   trans: TranslationBundle
-): { mark: JSX.Element; text: string } {
-  const time = outcome.seconds ? duration(outcome.seconds) : '';
+): { mark: JSX.Element; text: string; then: string } {
+  const failed = <Mark sign="✕" label={trans.__('Failed')} />;
+  const time = outcome.seconds === null ? '' : duration(outcome.seconds);
   switch (outcome.state) {
-    case 'done':
-      return { mark: <Mark sign="✓" label={trans.__('Done')} />, text: time };
+    case 'done': {
+      const mark = <Mark sign="✓" label={trans.__('Done')} />;
+      return { mark, text: time, then: '' };
+    }
     case 'failed': {
-      const what = outcome.error || trans.__('failed');
+      const text = outcome.error || trans.__('failed');
       const then =
         followed === 'repaired'
           ? trans.__('repaired below')
           : followed === 'retried'
             ? trans.__('tried again below')
             : time;
-      return {
-        mark: <Mark sign="✕" label={trans.__('Failed')} />,
-        text: then ? `${what} · ${then}` : what
-      };
+      return { mark: failed, text, then };
     }
     case 'timeout':
       return {
-        mark: <Mark sign="✕" label={trans.__('Failed')} />,
-        text: trans.__('stopped at the time limit')
+        mark: failed,
+        text: trans.__('stopped at the time limit'),
+        then: ''
       };
     case 'lost':
-      return {
-        mark: <Mark sign="✕" label={trans.__('Failed')} />,
-        text: trans.__('the kernel died')
-      };
-    default:
-      return {
-        mark: <Mark sign="■" label={trans.__('Stopped')} />,
-        text: trans.__('stopped')
-      };
+      return { mark: failed, text: trans.__('the kernel died'), then: '' };
+    default: {
+      const mark = <Mark sign="■" label={trans.__('Stopped')} />;
+      return { mark, text: trans.__('stopped'), then: '' };
+    }
   }
 }
 
@@ -234,7 +235,9 @@ function Mark(props: { sign: string; label: string }): JSX.Element {
 function FoldedCode(props: { code: string; whole: boolean }): JSX.Element {
   const { model, trans } = useServices();
   const [open, setOpen] = React.useState(false);
-  const code = props.code.replace(/\r\n/g, '\n').replace(/\s+$/, '');
+  const code = props.code
+    .replace(/\r\n/g, '\n')
+    .replace(/^(?:[ \t]*\n)+|\s+$/g, '');
   const lines = code.split('\n');
   const limit = model.preferences.foldCodeAfter;
   const folded = !open && !props.whole && limit > 0 && lines.length > limit + 2;

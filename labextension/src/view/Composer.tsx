@@ -12,22 +12,31 @@ import { IconButton, Meter } from './parts';
 import { Pickers } from './Pickers';
 import { useServices, useSignals } from './services';
 
-export function Composer(): JSX.Element {
+export function Composer(props: { takesFocus?: boolean }): JSX.Element {
   const { model, trans } = useServices();
   const { thread, attachments } = model;
   useSignals(thread.changed, attachments.changed, model.changed);
   const [text, setText] = React.useState(model.draft);
   const area = React.useRef<HTMLTextAreaElement>(null);
   const picker = React.useRef<HTMLInputElement>(null);
+  /** What is waited for before that which is typed is sent by itself. */
+  const [queued, setQueued] = React.useState<'' | 'run' | 'files'>('');
   const change = React.useCallback(
     (next: string) => {
       model.draft = next;
       setText(next);
+      setQueued('');
     },
     [model]
   );
   const mentions = useMentions(area, text, change);
   React.useEffect(() => setText(model.draft), [model, thread]);
+  React.useEffect(() => {
+    if (props.takesFocus) {
+      area.current?.focus();
+    }
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
   React.useEffect(() => {
     const insert = (_: unknown, added: string) => {
       const old = model.draft;
@@ -41,11 +50,9 @@ export function Composer(): JSX.Element {
   }, [model, change]);
   useGrowth(area, text);
 
-  const ready =
-    (text.trim() !== '' || attachments.files.length > 0) &&
-    !thread.busy &&
-    !thread.starting &&
-    !attachments.isSending;
+  const filled = text.trim() !== '' || attachments.files.length > 0;
+  const busy = thread.busy || thread.starting;
+  const ready = filled && !busy && !attachments.isSending;
   const send = async () => {
     if (!ready) {
       return;
@@ -56,6 +63,16 @@ export function Composer(): JSX.Element {
       change(text);
     }
   };
+  React.useEffect(() => setQueued(''), [thread]);
+  React.useEffect(() => {
+    if (queued && ready) {
+      setQueued('');
+      if (queued === 'files' || thread.lastRun?.status === 'completed') {
+        void send();
+      }
+    }
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [queued, ready]);
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (mentions.onKeyDown(event) || event.nativeEvent.isComposing) {
       return;
@@ -64,7 +81,11 @@ export function Composer(): JSX.Element {
       const accel = event.ctrlKey || event.metaKey;
       if (accel || model.preferences.sendWith === 'Enter') {
         event.preventDefault();
-        void send();
+        if (ready) {
+          void send();
+        } else {
+          setQueued(!filled ? '' : busy ? 'run' : 'files');
+        }
       }
     }
   };
@@ -93,6 +114,13 @@ export function Composer(): JSX.Element {
           onBlur={mentions.close}
           onPaste={onPaste}
         />
+        {queued && (
+          <p className="jp-CIComposer-hint" role="status">
+            {queued === 'run'
+              ? trans.__('Is sent when the answer is complete.')
+              : trans.__('Is sent when the files are there.')}
+          </p>
+        )}
         {attachments.items.length > 0 && (
           <div className="jp-CIChips">
             {attachments.items.map(item => (

@@ -10,7 +10,7 @@ import {
 } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { baseName, extensionOf, kindOf } from '../model/files';
+import { baseName, extensionOf, kindOf, pagesIn } from '../model/files';
 import { bytes } from '../model/format';
 import { readTable } from '../model/table';
 import type { FileObject } from '../wire';
@@ -20,12 +20,17 @@ import { usePromise, useServices } from './services';
 /** Bytes of a text that a preview reads; of a smaller table all rows are counted. */
 const PREVIEW_BYTES = 256 * 1024;
 
+/** Bytes of a PDF in which its pages are counted. */
+const PDF_BYTES = 4 * 1024 * 1024;
+
 export const FileCard = React.memo(function FileCard(props: {
   id: string;
+  /** Whether a picture is shown without a click. */
+  showsImage?: boolean;
 }): JSX.Element | null {
   const { model, trans, actions } = useServices();
   const file = usePromise(() => model.files.get(props.id), props.id);
-  const [open, setOpen] = React.useState(false);
+  const [toggled, setOpen] = React.useState<boolean | null>(null);
   if (file === undefined) {
     return <div className="jp-CIFileCard" aria-busy="true" />;
   }
@@ -39,6 +44,8 @@ export const FileCard = React.memo(function FileCard(props: {
   const name = baseName(file.filename);
   const kind = kindOf(name);
   const previewable = kind !== 'other' && kind !== 'pdf';
+  const open = toggled ?? (kind === 'image' && props.showsImage === true);
+  const tip = open ? trans.__('Fold the preview') : trans.__('Show a preview');
   return (
     <div className="jp-CIFileCard">
       <div className="jp-CIFileCard-row">
@@ -46,7 +53,7 @@ export const FileCard = React.memo(function FileCard(props: {
           type="button"
           className="jp-CIFileCard-name"
           aria-expanded={previewable ? open : undefined}
-          title={previewable ? trans.__('Show a preview') : name}
+          title={previewable ? tip : trans.__('Open %1 in JupyterLab', name)}
           onClick={() =>
             previewable ? setOpen(!open) : void actions.openFile(props.id)
           }
@@ -78,13 +85,20 @@ function Caret(props: { down?: boolean }): JSX.Element {
 function FileFacts(props: { file: FileObject }): JSX.Element {
   const { model, trans } = useServices();
   const { id, filename, bytes: size } = props.file;
-  const counted = kindOf(filename) === 'table' && size <= PREVIEW_BYTES;
+  const kind = kindOf(filename);
+  const most =
+    kind === 'table' ? PREVIEW_BYTES : kind === 'pdf' ? PDF_BYTES : 0;
+  const counted = size <= most;
   const text = usePromise(
-    () => (counted ? model.files.text(id, PREVIEW_BYTES) : Promise.resolve('')),
+    () => (counted ? model.files.text(id, most) : Promise.resolve('')),
     id
   );
   const facts: string[] = [];
-  if (counted && text) {
+  const pages = kind === 'pdf' && text ? pagesIn(text) : 0;
+  if (pages > 0) {
+    facts.push(trans._n('%1 page', '%1 pages', pages));
+  }
+  if (kind === 'table' && counted && text) {
     const { header, total } = readTable(text, true, 0);
     facts.push(
       trans._n('%1 row', '%1 rows', total ?? 0),

@@ -82,11 +82,12 @@ export const AssistantText = React.memo(
   }): JSX.Element {
     const { trans } = useServices();
     const { content } = props.message;
-    const links = React.useMemo(() => linksOf(content), [content]);
-    const find = React.useCallback(
-      (address: string) => links[address] ?? links[decoded(address)],
-      [links]
-    );
+    // The content is a new object with every piece of text, its links are mostly the same.
+    const known = JSON.stringify(linksOf(content));
+    const find = React.useMemo(() => {
+      const links = JSON.parse(known) as Record<string, string>;
+      return (address: string) => links[address] ?? links[decoded(address)];
+    }, [known]);
     return (
       <article className="jp-CIAssistant" aria-label={trans.__('Assistant')}>
         {content.map((part, at) => {

@@ -3,7 +3,7 @@
  */
 import * as React from 'react';
 
-import { fold, overwritten } from '../model/logs';
+import { fold, overwritten, pieces } from '../model/logs';
 import { consoleText } from '../model/outputs';
 import { formOf } from '../render/mime';
 import { fetchesRemotely } from '../render/safe';
@@ -44,6 +44,9 @@ const OneOutput = React.memo(function OneOutput(props: {
   }
 });
 
+/** Characters of a long text that are rendered at once. */
+const PIECE = 20000;
+
 /** Printed text: its end while it is being printed, then folded in the middle when it is long. */
 function Logs(props: { text: string; active: boolean }): JSX.Element {
   const { model, trans } = useServices();
@@ -52,17 +55,21 @@ function Logs(props: { text: string; active: boolean }): JSX.Element {
   const text = overwritten(props.text).replace(/\n$/, '');
   const folded =
     whole || lines <= 0
-      ? { head: text, tail: '', hidden: 0 }
+      ? { head: text, tail: '', folded: false, hidden: 0 }
       : props.active
         ? fold(text, 0, lines)
         : fold(text, Math.ceil(lines / 2), Math.floor(lines / 2));
   return (
     <div className="jp-CILogs" data-whole={whole}>
-      {folded.head !== '' && <Safe format="text" source={folded.head} />}
-      {folded.hidden > 0 && (
+      {pieces(folded.head, PIECE).map((piece, at) => (
+        <Safe key={at} format="text" source={piece} />
+      ))}
+      {folded.folded && (
         <>
           <button className="jp-CIMore" onClick={() => setWhole(true)}>
-            {trans.__('show %1 more lines', folded.hidden)}
+            {folded.hidden > 0
+              ? trans.__('show %1 more lines', folded.hidden)
+              : trans.__('show all')}
           </button>
           <Safe format="text" source={folded.tail} />
         </>
@@ -102,8 +109,31 @@ function Display(props: { output: IDisplayData }): JSX.Element | null {
   ): JSX.Element {
     switch (what.kind) {
       case 'chart':
+        return (
+          <Rendered
+            mime={what.mime}
+            value={bundle[what.mime]}
+            metadata={extra}
+          />
+        );
       case 'json':
-        return <Rendered mime={what.mime} data={bundle} metadata={extra} />;
+        return (
+          <Rendered
+            mime="application/json"
+            value={bundle[what.mime]}
+            metadata={extra}
+          />
+        );
+      case 'missing':
+        return (
+          <p className="jp-CIMissing">
+            {what.mime.includes('plotly')
+              ? trans.__(
+                  'This chart needs Plotly where JupyterLab runs: "pip install plotly" there, and load the page again.'
+                )
+              : trans.__('This JupyterLab has no renderer for %1.', what.mime)}
+          </p>
+        );
       case 'frame':
         return <Frame source={what.source} title={trans.__('Output')} />;
       case 'image':

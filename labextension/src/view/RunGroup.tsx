@@ -4,7 +4,12 @@ import * as React from 'react';
 import { isOver } from '../model/conversation';
 import { count, duration } from '../model/format';
 import type { ThreadModel } from '../model/thread';
-import { codeRuns, shownImages, variablesKept } from '../model/timeline';
+import {
+  codeRuns,
+  shownImages,
+  textOf,
+  variablesKept
+} from '../model/timeline';
 import type { Item } from '../model/timeline';
 import { noticeOfRun } from '../model/words';
 import type { Run } from '../wire';
@@ -13,7 +18,7 @@ import { FileCard } from './FileCard';
 import { FunctionCall, PendingFunctions } from './FunctionCall';
 import { AssistantText, filesOf } from './Message';
 import { Notice } from './Notice';
-import { Spinner } from './parts';
+import { CopyButton, Spinner } from './parts';
 import { useServices } from './services';
 
 type RunItem = Extract<Item, { kind: 'run' }>;
@@ -24,13 +29,14 @@ export function RunGroup(props: {
   thread: ThreadModel;
   isLast: boolean;
 }): JSX.Element {
-  const { trans } = useServices();
+  const { trans, actions } = useServices();
   const { item, thread, isLast } = props;
   const { run, parts } = item;
   const shown = shownImages(parts);
   const files = filesOf(
     parts.flatMap(part => (part.kind === 'text' ? [part.message] : []))
   ).filter(id => !shown.has(id));
+  const answer = textOf(parts);
   const notice = run && noticeOfRun(run, trans, variablesKept(parts));
   return (
     <div className="jp-CIRun" data-status={run?.status}>
@@ -58,7 +64,7 @@ export function RunGroup(props: {
         }
       })}
       {files.map(id => (
-        <FileCard key={id} id={id} />
+        <FileCard key={id} id={id} showsImage={shown.size === 0} />
       ))}
       {run?.status === 'requires_action' && (
         <PendingFunctions run={run} thread={thread} />
@@ -66,7 +72,16 @@ export function RunGroup(props: {
       {run && !isOver(run) && <Waiting item={item} thread={thread} />}
       {notice && <Notice notice={isLast ? notice : { ...notice, deeds: [] }} />}
       {run?.status === 'completed' && (
-        <p className="jp-CISummary">{summary(item, run, trans)}</p>
+        <p className="jp-CISummary">
+          <span>{summary(item, run, trans)}</span>
+          {answer !== '' && (
+            <CopyButton
+              label={trans.__('Copy the answer')}
+              done={trans.__('Copied')}
+              onClick={() => actions.copy(answer)}
+            />
+          )}
+        </p>
       )}
     </div>
   );
@@ -82,7 +97,9 @@ function Waiting(props: {
   const last = item.parts[item.parts.length - 1];
   let text = '';
   if (thread.connection === 'lost') {
-    text = trans.__('Connection lost. The run goes on; connecting again');
+    text = trans.__(
+      'Connection lost. Connecting again; the run goes on without it'
+    );
   } else if (thread.stopping) {
     text = trans.__('Stopping');
   } else if (item.run?.status === 'queued') {

@@ -2,16 +2,17 @@
  * Hosts for content that is not to be trusted.
  */
 import {
-  renderHTML,
+  removeMath,
   renderLatex,
-  renderMarkdown,
-  renderText
+  renderText,
+  replaceMath
 } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { blocksOf } from '../render/markdown';
 import { framed } from '../render/mime';
+import { patch } from '../render/patch';
 import {
   FILE_IMAGE,
   FILE_LINK,
@@ -20,6 +21,8 @@ import {
   SafeSanitizer
 } from '../render/safe';
 import type { FindFile } from '../render/safe';
+import { breathe, cancelTurn, inTurn } from '../render/turns';
+import { Code } from './Code';
 import { useServices } from './services';
 import type { IServices } from './services';
 
@@ -37,9 +40,12 @@ export const Safe = React.memo(function Safe(props: ISafeProps): JSX.Element {
   const host = React.useRef<HTMLDivElement>(null);
   const { format, source, find } = props;
   React.useEffect(() => {
-    if (host.current) {
-      void renderInto(host.current, format, source, find, services);
+    const element = host.current;
+    if (!element) {
+      return;
     }
+    inTurn(element, () => renderInto(element, format, source, find, services));
+    return () => cancelTurn(element);
   }, [format, source, find, services]);
   return (
     <div
@@ -52,6 +58,12 @@ export const Safe = React.memo(function Safe(props: ISafeProps): JSX.Element {
   );
 });
 
+/** What is being rendered, or was last. */
+const latest = new WeakMap<HTMLElement, string>();
+
+/** What a formula begins with, as Lab's typesetter looks for it. */
+const FORMULA = /\$|\\[([]|\\begin/;
+
 async function renderInto(
   host: HTMLElement,
   format: Format,
@@ -63,32 +75,35 @@ async function renderInto(
   const sanitizer = new SafeSanitizer(rendermime.sanitizer, find, from =>
     trans.__('Image from %1 not loaded. Load it', from)
   );
-  const { latexTypesetter, markdownParser } = rendermime;
-  const options = {
-    host,
-    source,
-    sanitizer,
-    translator,
-    trusted: false,
-    resolver: null,
-    linkHandler: null,
-    shouldTypeset: true,
-    latexTypesetter: latexTypesetter && guardTypesetter(latexTypesetter)
-  };
-  switch (format) {
-    case 'markdown':
-      await renderMarkdown({ ...options, markdownParser });
-      break;
-    case 'html':
-      await renderHTML(options);
-      break;
-    case 'latex':
-      await renderLatex(options);
-      break;
-    case 'text':
-      host.replaceChildren();
-      await renderText(options);
-      break;
+  const { markdownParser } = rendermime;
+  const latexTypesetter =
+    rendermime.latexTypesetter && guardTypesetter(rendermime.latexTypesetter);
+  latest.set(host, source);
+  if (format === 'text') {
+    host.replaceChildren();
+    await renderText({ host, source, sanitizer, translator });
+    return;
+  }
+  if (format === 'latex') {
+    await renderLatex({ host, source, shouldTypeset: true, latexTypesetter });
+    return;
+  }
+  let html = source;
+  if (format === 'markdown') {
+    const { text, math } = removeMath(source);
+    html = markdownParser
+      ? replaceMath(await markdownParser.render(text), math)
+      : escape(source);
+    await breathe();
+  }
+  const clean = await sanitizer.clean(html);
+  await breathe();
+  if (latest.get(host) !== source) {
+    return;
+  }
+  await patch(host, clean);
+  if (FORMULA.test(source)) {
+    await latexTypesetter?.typeset(host);
   }
   for (const image of host.querySelectorAll(`img[${FILE_IMAGE}]`)) {
     const id = image.getAttribute(FILE_IMAGE)!;
@@ -97,6 +112,12 @@ async function renderInto(
       () => image.replaceWith(image.getAttribute('alt') ?? '')
     );
   }
+}
+
+function escape(text: string): string {
+  const element = document.createElement('pre');
+  element.textContent = text;
+  return element.outerHTML;
 }
 
 function onClick(event: React.MouseEvent, services: IServices): void {
@@ -126,21 +147,64 @@ export function Markdown(props: {
   const blocks = blocksOf(props.source);
   return (
     <>
-      {blocks.map((block, at) => (
-        <Safe key={at} format="markdown" source={block} find={props.find} />
-      ))}
+      {blocks.map(({ source, language }, at) =>
+        language === null ? (
+          <Safe
+            key={at}
+            format="markdown"
+            source={source}
+            find={source.includes('sandbox:') ? props.find : undefined}
+          />
+        ) : (
+          <Code key={at} code={source} language={language} />
+        )
+      )}
     </>
   );
 }
 
-/** HTML with a style sheet of its own, in a frame that has no rights at all. */
+/** Pixels of a frame's height, at the least and at the most; what is longer is scrolled. */
+const FRAME = { least: 24, most: 420 };
+
+/**
+ * HTML with a style sheet of its own, in a frame that is as high as it is.
+ *
+ * No script runs in it: the sandbox lets none, and neither does the page's own policy. Its origin
+ * is kept for one reason, that its height can be read from here.
+ */
 export function Frame(props: { source: string; title: string }): JSX.Element {
+  const frame = React.useRef<HTMLIFrameElement>(null);
+  const page = React.useMemo(() => framed(props.source), [props.source]);
+  const fit = React.useCallback(() => {
+    const element = frame.current;
+    const root = element?.contentDocument?.documentElement;
+    if (element && root) {
+      element.style.height = '0';
+      const bar = element.clientHeight - root.clientHeight;
+      const height = Number(root.scrollHeight) + Math.max(0, bar);
+      const { least, most } = FRAME;
+      element.style.height = `${Math.min(Math.max(height || most, least), most)}px`;
+    }
+  }, []);
+  React.useEffect(() => {
+    let width = 0;
+    const resized = new ResizeObserver(([{ contentRect }]) => {
+      if (contentRect.width !== width) {
+        width = contentRect.width;
+        fit();
+      }
+    });
+    resized.observe(frame.current!);
+    return () => resized.disconnect();
+  }, [fit]);
   return (
     <iframe
+      ref={frame}
       className="jp-CIFrame"
-      sandbox=""
-      srcDoc={framed(props.source)}
+      sandbox="allow-same-origin"
+      srcDoc={page}
       title={props.title}
+      onLoad={fit}
     />
   );
 }
@@ -148,12 +212,12 @@ export function Frame(props: { source: string; title: string }): JSX.Element {
 /** A chart or a tree, drawn by the renderer that the application has for its type. */
 export function Rendered(props: {
   mime: string;
-  data: Readonly<Record<string, unknown>>;
+  value: unknown;
   metadata: Readonly<Record<string, unknown>>;
 }): JSX.Element {
   const { rendermime } = useServices();
   const host = React.useRef<HTMLDivElement>(null);
-  const { mime, data, metadata } = props;
+  const { mime, value, metadata } = props;
   // A layout effect, because its clean-up runs while the widget is still in the page.
   React.useLayoutEffect(() => {
     const parent = host.current;
@@ -164,7 +228,7 @@ export function Rendered(props: {
     const renderer = rendermime.clone({ sanitizer }).createRenderer(mime);
     Widget.attach(renderer, parent);
     const model = rendermime.createModel({
-      data: { [mime]: data[mime] } as any,
+      data: { [mime]: value } as any,
       metadata: metadata as any,
       trusted: false
     });
@@ -176,6 +240,6 @@ export function Rendered(props: {
         renderer.dispose();
       }
     };
-  }, [rendermime, mime, data, metadata]);
+  }, [rendermime, mime, value, metadata]);
   return <div ref={host} className="jp-CIRendered" />;
 }

@@ -6,6 +6,7 @@ import * as React from 'react';
 
 import { shieldIcon } from '../icons';
 import { bytes, bytesOf, duration } from '../model/format';
+import { hasRunCode } from '../model/timeline';
 import type { IIsolation, ISession, IUsage } from '../wire';
 import { Meter, TextButton } from './parts';
 import { useNow, useServices, useSignals } from './services';
@@ -17,6 +18,7 @@ export function SessionBar(): JSX.Element | null {
   const toggle = React.useRef<HTMLButtonElement>(null);
   const { session } = model.session;
   const alive = model.session.isAlive ? session : null;
+  const { unreachable } = model.session;
   const isolation = alive?.isolation ?? model.status?.isolation ?? null;
   if (isolation === null && alive === null) {
     return null;
@@ -30,7 +32,7 @@ export function SessionBar(): JSX.Element | null {
       className="jp-CISession"
       onKeyDown={event => {
         if (open && event.key === 'Escape') {
-          event.stopPropagation();
+          event.preventDefault(); // it is not meant for the run
           close();
         }
       }}
@@ -49,7 +51,7 @@ export function SessionBar(): JSX.Element | null {
           </span>
           <b>{isolationWord(isolation, trans)}</b>
         </button>
-        {alive?.usage && <Usage usage={alive.usage} />}
+        {alive?.usage && !unreachable && <Usage usage={alive.usage} />}
         <span className="jp-CISpace" />
         <Idle session={alive} />
       </div>
@@ -127,22 +129,25 @@ function Idle({ session }: { session: ISession | null }): JSX.Element {
   const now = useNow(20000, session !== null);
   let text = trans.__('no session yet');
   let short = '';
-  if (session?.state === 'starting') {
+  if (model.session.unreachable) {
+    text = trans.__('no connection');
+  } else if (session?.state === 'starting') {
     text = trans.__('starting');
   } else if (session?.state === 'busy') {
     text = trans.__('busy');
   } else if (session?.expires_at) {
-    const minutes = Math.max(
-      0,
-      Math.round((session.expires_at - now / 1000) / 60)
-    );
+    const seconds = session.expires_at - now / 1000;
+    const minutes = seconds < 60 ? '<1' : Math.round(seconds / 60);
     text = trans.__('%1 min idle left', minutes);
     short = trans.__('%1 min', minutes);
   } else if (session !== null) {
     text = session.state;
   } else if (model.thread.busy) {
     text = '';
-  } else if (model.session.gone !== '' || !model.thread.isEmpty) {
+  } else if (
+    model.session.gone !== '' ||
+    hasRunCode(model.thread.conversation)
+  ) {
     text = trans.__('session closed');
   }
   return (
@@ -169,11 +174,12 @@ function Details(props: {
     >
       {isolation && (
         <>
-          <h4>{trans.__('Isolation: level %1 of 3', isolation.level)}</h4>
+          <h3>{trans.__('Isolation: level %1 of 3', isolation.level)}</h3>
           <ul>
             {isolation.layers.map(layer => (
               <li key={layer}>
-                <b>{layer}</b> – {meaningOf(layer, trans)}
+                {capital(meaningOf(layer, trans) || layer)}{' '}
+                <small>{layer}</small>
               </li>
             ))}
           </ul>
@@ -187,6 +193,7 @@ function Details(props: {
         </>
       )}
       {session?.usage && <Figures usage={session.usage} />}
+      {session && <Lifetime session={session} />}
       <div className="jp-CINotice-deeds">
         {session !== null && (
           <>
@@ -208,6 +215,42 @@ function Details(props: {
       </div>
     </div>
   );
+}
+
+/** When the session is shut down: if nothing happens, and in any case. */
+function Lifetime({ session }: { session: ISession }): JSX.Element | null {
+  const { model, trans } = useServices();
+  const { created_at: begun, expires_at: idle } = session;
+  const life = model.status?.limits.session_life_seconds;
+  const latest = begun && life ? begun + life : null;
+  if (!idle) {
+    return null;
+  }
+  return (
+    <p>
+      {latest !== null && latest > idle
+        ? trans.__(
+            'Shuts down at %1 if nothing happens, at %2 at the latest. Files are kept, variables are not.',
+            clock(idle),
+            clock(latest)
+          )
+        : trans.__(
+            'Shuts down at %1. Files are kept, variables are not.',
+            clock(idle)
+          )}
+    </p>
+  );
+}
+
+function clock(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString(undefined, {
+    hour: '2-digit',
+    minute: '2-digit'
+  });
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function Figures({ usage }: { usage: IUsage }): JSX.Element {
@@ -255,23 +298,23 @@ function meaningOf(layer: string, trans: TranslationBundle): string {
       trans.__('the code reaches no network and sees no other programs')
     ],
     [/net/i, trans.__('the code reaches no network')],
-    [/reaper/i, trans.__('whatever it started ends with it')],
+    [/reaper/i, trans.__('whatever the code started ends with it')],
     [
       /landlock/i,
-      trans.__('the kernel of the system lets it touch its own folder only')
+      trans.__('the system lets the code touch its own folder only')
     ],
     [/seccomp/i, trans.__('dangerous calls to the system are refused')],
-    [/user/i, trans.__('it is nobody on this machine')],
-    [/pid/i, trans.__('it does not see other programs')],
-    [/ipc/i, trans.__('it shares no memory with other programs')],
+    [/user/i, trans.__('the code is nobody on this machine')],
+    [/pid/i, trans.__('the code does not see other programs')],
+    [/ipc/i, trans.__('the code shares no memory with other programs')],
     [
       /mount|file|read.?only|bubblewrap/i,
-      trans.__('it sees a file system of its own, without your files')
+      trans.__('the code sees a file system of its own, without your files')
     ],
     [/cgroup|memory/i, trans.__('memory is limited')],
     [/rlimit|limit/i, trans.__('memory, processes and file sizes are limited')],
-    [/env/i, trans.__('it sees no keys and passwords of the server')],
-    [/cap|privs?/i, trans.__('it cannot gain rights')]
+    [/env/i, trans.__('the code sees no keys and passwords of the server')],
+    [/cap|privs?/i, trans.__('the code cannot gain rights')]
   ];
   return known.find(([pattern]) => pattern.test(layer))?.[1] ?? '';
 }
@@ -299,7 +342,11 @@ export function Gone(): JSX.Element | null {
   const { model, trans } = useServices();
   useSignals(model.session.changed);
   const { gone } = model.session;
-  if (gone === '') {
+  // A run that failed with its session says so itself.
+  if (
+    gone === '' ||
+    (gone === 'died' && model.thread.lastRun?.status === 'failed')
+  ) {
     return null;
   }
   const limits = model.status?.limits ?? {};

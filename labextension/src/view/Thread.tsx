@@ -5,12 +5,14 @@ import type { ThreadModel } from '../model/thread';
 import { noticeOfError } from '../model/words';
 import { Boundary } from './Boundary';
 import { Empty } from './Empty';
-import { UserMessage, UserText } from './Message';
+import { AssistantText, UserMessage, UserText } from './Message';
 import { Notice } from './Notice';
 import { Spinner, TextButton } from './parts';
 import { RunGroup } from './RunGroup';
 import { useServices, useSignals } from './services';
 import { Gone, NearLimit } from './SessionBar';
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** The conversation, newest at the bottom; stays there unless one scrolls away. */
 export function Thread(props: { thread: ThreadModel }): JSX.Element {
@@ -28,7 +30,7 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
         ref={scroller}
         className="jp-CILog"
         role="log"
-        aria-live="polite"
+        aria-live="off"
         aria-label={trans.__('Conversation')}
         aria-busy={thread.busy || thread.loading !== ''}
         tabIndex={0}
@@ -59,14 +61,16 @@ export function Thread(props: { thread: ThreadModel }): JSX.Element {
           {items.map((item, at) => (
             <div key={item.key} className="jp-CIItem">
               <Boundary instead={trans.__('This could not be shown.')}>
-                {item.kind === 'message' ? (
-                  <UserMessage message={item.message} />
-                ) : (
+                {item.kind === 'run' ? (
                   <RunGroup
                     item={item}
                     thread={thread}
                     isLast={at === items.length - 1}
                   />
+                ) : item.message.role === 'assistant' ? (
+                  <AssistantText message={item.message} shown={NONE} />
+                ) : (
+                  <UserMessage message={item.message} />
                 )}
               </Boundary>
             </div>
@@ -124,6 +128,12 @@ async function keepPlace(
   });
 }
 
+/** What a reader does to scroll; nobody tells when the scroll bar is let go, but the next move. */
+const MOVES = ['wheel', 'touchmove', 'pointerdown', 'pointermove', 'keydown'];
+
+/** Milliseconds for which a scroll follows from what the reader did: it may be smooth. */
+const HAND = 500;
+
 function useStickToEnd(thread: ThreadModel) {
   const scroller = React.useRef<HTMLDivElement>(null);
   const content = React.useRef<HTMLDivElement>(null);
@@ -139,34 +149,46 @@ function useStickToEnd(thread: ThreadModel) {
     if (!element || !content.current) {
       return;
     }
-    let height = 0;
     let top = 0;
+    let moved = -Infinity;
+    let held = false;
+    const onMove = (event: Event) => {
+      if (event.type === 'pointermove') {
+        held &&= (event as PointerEvent).buttons !== 0;
+      } else {
+        held = event.type === 'pointerdown';
+        moved = performance.now();
+      }
+    };
+    const isByHand = () => held || performance.now() - moved < HAND;
     const onScroll = () => {
       const { scrollHeight, scrollTop, clientHeight } = element;
       // Content that grows moves the end away, content that shrinks moves what is shown: only an
-      // upward scroll in content of one height is the reader's own, and lets go of the end.
+      // upward scroll that follows from what the reader does lets go of the end.
       if (scrollHeight - scrollTop - clientHeight < 40) {
         sticky.current = true;
-      } else if (scrollTop < top - 1 && scrollHeight >= height) {
+      } else if (scrollTop < top - 1 && isByHand()) {
         sticky.current = false;
       }
       setAway(!sticky.current);
-      height = scrollHeight;
       top = scrollTop;
     };
     const grown = new ResizeObserver(() => {
       if (sticky.current) {
         element.scrollTop = element.scrollHeight;
       }
-      height = element.scrollHeight;
       top = element.scrollTop;
     });
+    MOVES.forEach(name =>
+      element.addEventListener(name, onMove, { passive: true })
+    );
     grown.observe(content.current);
     grown.observe(element);
     element.addEventListener('scroll', onScroll, { passive: true });
     return () => {
       grown.disconnect();
       element.removeEventListener('scroll', onScroll);
+      MOVES.forEach(name => element.removeEventListener(name, onMove));
     };
   }, []);
   React.useEffect(toEnd, [thread, toEnd]);

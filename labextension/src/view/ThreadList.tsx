@@ -16,8 +16,10 @@ import { useNow, useServices, useSignals } from './services';
 
 /** All threads, newest first, with a search. */
 export function ThreadList(): JSX.Element {
-  const { model, trans } = useServices();
+  const { model, trans, actions } = useServices();
   const { threads } = model;
+  const search = React.useRef<HTMLInputElement>(null);
+  React.useEffect(() => search.current?.focus({ preventScroll: true }), []);
   useSignals(threads.changed, model.changed);
   const now = useNow(30000, true);
   const [query, setQuery] = React.useState(threads.query);
@@ -31,7 +33,7 @@ export function ThreadList(): JSX.Element {
   }, [query, threads]);
   return (
     <>
-      <header className="jp-CIToolbar">
+      <div className="jp-CIToolbar">
         <IconButton
           icon={closeIcon}
           label={trans.__('Back to the thread')}
@@ -41,10 +43,11 @@ export function ThreadList(): JSX.Element {
         <IconButton
           icon={addIcon}
           label={trans.__('New thread')}
-          onClick={() => model.create()}
+          onClick={() => actions.run('code-interpreter:new-thread')}
         />
-      </header>
+      </div>
       <input
+        ref={search}
         type="search"
         className="jp-CISearch"
         aria-label={trans.__('Search threads')}
@@ -63,7 +66,7 @@ export function ThreadList(): JSX.Element {
         {threads.loaded && threads.rows.length === 0 && !threads.error && (
           <li className="jp-CIThreads-none">
             {query
-              ? trans.__('No thread has this in its title.')
+              ? trans.__('No title and no message has this.')
               : trans.__('No threads yet.')}
           </li>
         )}

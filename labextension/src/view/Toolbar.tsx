@@ -13,7 +13,7 @@ export function Toolbar(): JSX.Element {
   const title = model.title || (thread.isEmpty ? trans.__('New thread') : '');
   const named = thread.id !== null;
   return (
-    <header className="jp-CIToolbar">
+    <div className="jp-CIToolbar">
       <IconButton
         icon={listIcon}
         label={trans.__('Threads')}
@@ -53,6 +53,6 @@ export function Toolbar(): JSX.Element {
         label={trans.__('More')}
         onClick={actions.menu}
       />
-    </header>
+    </div>
   );
 }

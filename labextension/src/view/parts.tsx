@@ -1,4 +1,5 @@
 /** Small pieces that several parts of the panel are made of. */
+import { checkIcon, copyIcon } from '@jupyterlab/ui-components';
 import type { LabIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
@@ -24,6 +25,29 @@ export function IconButton(props: {
     >
       <Icon.react tag="span" className="jp-CIIcon" />
     </button>
+  );
+}
+
+/** Copies something, and shows for a moment that it did. */
+export function CopyButton(props: {
+  label: string;
+  done: string;
+  onClick: () => void;
+}): JSX.Element {
+  const [copied, setCopied] = React.useState(false);
+  React.useEffect(() => {
+    const timer = copied ? setTimeout(() => setCopied(false), 1500) : 0;
+    return () => clearTimeout(timer);
+  }, [copied]);
+  return (
+    <IconButton
+      icon={copied ? checkIcon : copyIcon}
+      label={copied ? props.done : props.label}
+      onClick={() => {
+        props.onClick();
+        setCopied(true);
+      }}
+    />
   );
 }
 

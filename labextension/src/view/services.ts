@@ -27,6 +27,8 @@ export interface IActions {
   openPath(path: string): Promise<void>;
   saveFile(id: string): Promise<void>;
   openFile(id: string): Promise<void>;
+  /** Lets one pick files of this computer to attach. */
+  pickFiles(): void;
   run(command: string, args?: Record<string, string>): void;
   menu(event: React.MouseEvent): void;
   mentions(): IMention[];

@@ -1,0 +1,2 @@
+export * from '@jupyterlab/rendermime/lib/latex';
+export * from '@jupyterlab/rendermime/lib/renderers';
