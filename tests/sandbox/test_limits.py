@@ -35,7 +35,7 @@ _SURVIVED: list[tuple[str, str, Callable[[Answer], bool]]] = [
     ),
     (
         "forks",
-        "import os, time\nn = 0\ntry:\n  while True:\n    if os.fork() == 0: time.sleep(60); os._exit(0)\n    n += 1\n"
+        "import os, time, warnings\nwarnings.simplefilter('ignore')\nn = 0\ntry:\n  while True:\n    if os.fork() == 0: time.sleep(60); os._exit(0)\n    n += 1\n"
         "except OSError as e: print(n)\nimport signal\n"
         "for line in open('/proc/self/task/%d/children' % os.getpid()).read().split(): os.kill(int(line), 9); os.waitpid(int(line), 0)",
         lambda a: 20 < int(a.text) < 80,
