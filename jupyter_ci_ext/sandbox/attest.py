@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +22,9 @@ def shortcomings(report: Mapping[str, Any], level: int, limits: Mapping[str, int
         if not 0 <= report["limits"].get(name, -1) <= value
     ]
     if report["data_error"]:
-        found.append(f"no file can be written to the workspace: {report['data_error']}")
+        full = os.strerror(errno.ENOSPC) in report["data_error"]
+        advice = ". Make room on the disk of the server's data directory" if full else ""
+        found.append(f"no file can be written to the workspace: {report['data_error']}{advice}")
     if level == 1:
         return found
     if report["seccomp"] != _SECCOMP_FILTER:

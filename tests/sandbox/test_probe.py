@@ -178,7 +178,7 @@ _GOOD = {
         ("interfaces", ["lo", "eth0"], "eth0"),
         ("readable", ["/etc/shadow"], "/etc/shadow can be read"),
         ("writable", ["/usr"], "/usr"),
-        ("data_error", "No space left on device", "No space left"),
+        ("data_error", "No space left on device", "Make room on the disk"),
         ("limits", {"DATA": -1}, "RLIMIT_DATA"),
         ("limits", {"DATA": 101}, "RLIMIT_DATA"),
         ("uid", 0, "root"),
