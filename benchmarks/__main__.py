@@ -20,6 +20,7 @@ FAMILIES = (
     "collect",
     "gateway",
     "footprint",
+    "template",
 )
 
 
