@@ -74,6 +74,9 @@ def _is_abandoned(path: Path) -> bool:
         status = path.lstat()
         if path.is_symlink() or status.st_uid != os.getuid():
             return False
+    except OSError:
+        return False  # its owner, or another sweep, has removed it just now
+    try:
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return time.time() - status.st_mtime > _UNLOCKED_SECONDS

@@ -210,6 +210,16 @@ class TestRunDirectory:
         os.utime(old, (time.time() - 3600,) * 2)
         assert rundir.sweep() == [old]
 
+    def test_one_that_goes_while_it_is_looked_at_is_no_trouble(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its owner removes it, or another server sweeps at the same time."""
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        gone = tmp_path / "jci-gone"
+        monkeypatch.setattr(Path, "glob", lambda _folder, _pattern: iter([gone]))
+        assert rundir.sweep() == []
+
     def test_a_sweep_beside_its_making_leaves_it_alone(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
