@@ -136,6 +136,12 @@ def test_landlock_leaves_out_what_is_masked(tmp_path: Path) -> None:
     assert not rules["/usr"] & landlock.WRITE_FILE
 
 
+def only_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have run directories there, and not where other servers of this host have theirs."""
+    monkeypatch.setattr(rundir, "socket_base", lambda: folder)
+    monkeypatch.setattr(rundir, "data_base", lambda: folder)
+
+
 class TestRunDirectory:
     def test_lives_while_its_owner_does(self) -> None:
         directory = rundir.RunDirectory(rundir.data_base())
@@ -190,8 +196,7 @@ class TestRunDirectory:
     def test_a_link_of_the_right_name_is_left_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        only_in(tmp_path, monkeypatch)
         precious = tmp_path / "precious"
         precious.mkdir()
         (precious / "lock").touch()
@@ -202,8 +207,7 @@ class TestRunDirectory:
     def test_a_young_folder_without_its_lock_is_left_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        only_in(tmp_path, monkeypatch)
         young, old = tmp_path / "jci-young", tmp_path / "jci-old"
         young.mkdir()
         old.mkdir()
@@ -214,8 +218,7 @@ class TestRunDirectory:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Its owner removes it, or another server sweeps at the same time."""
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        only_in(tmp_path, monkeypatch)
         gone = tmp_path / "jci-gone"
         monkeypatch.setattr(Path, "glob", lambda _folder, _pattern: iter([gone]))
         assert rundir.sweep() == []
