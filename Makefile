@@ -73,9 +73,9 @@ test: test-python test-panel test-browser
 # The clients' environments are built first, so that no test's time limit has to cover that; so is one that
 # an ordinary user can run, where this is root's.
 test-python: $(VENV)/.dev
-	-@$(BIN)/python -m tests.conformance.environments
-	-@$(BIN)/python -m tests.gateway.gateways
-	-@$(BIN)/python -m tests.sandbox.ordinary
+	-@for each in conformance.environments gateway.gateways sandbox.ordinary; do \
+		$(BIN)/python -m tests.$$each & \
+	done; wait
 	$(BIN)/python -m pytest --ignore=tests/ui
 
 test-panel: $(MODULES)

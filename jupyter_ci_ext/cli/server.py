@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -99,7 +100,7 @@ class OwnServer:
             )
 
     def _wait(self) -> None:
-        """Until the server has written where it listens."""
+        """Until the server has written where it will listen, and does, which is a moment later."""
         assert self._process is not None
         runtime = Path(self._folder.name) / "runtime"
         until = time.monotonic() + START_SECONDS
@@ -111,7 +112,8 @@ class OwnServer:
                     self.url = str(json.loads(path.read_text())["url"])
                 except (ValueError, KeyError):
                     continue  # still being written
-                return
+                if _listens(self.url):
+                    return
             time.sleep(0.05)
         raise ServerFailed(
             f"The Jupyter server was not ready after {START_SECONDS:g} s.\n{self._tail()}"
@@ -130,6 +132,15 @@ class OwnServer:
 
     def _tail(self) -> str:
         return "\n".join(self.log.splitlines()[-15:])
+
+
+def _listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _free_port() -> int:

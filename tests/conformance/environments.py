@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -110,9 +112,16 @@ def _run(argv: list[str], where: Path) -> None:
         raise EnvironmentFailed(f"{' '.join(argv)} failed:\n{done.stdout[-2000:]}")
 
 
+def build_all() -> Iterator[Path | str]:
+    """Build what is missing, two at a time; where each of them is, or why there is none."""
+    builds: list[Callable[[], Path | str]] = [
+        partial(python, each) for each in (*PYTHONS, "repo2docker")
+    ]
+    builds += [lambda: why_no_node() or node(), lambda: why_no_node() or proxy()]
+    with ThreadPoolExecutor(2) as pool:
+        yield from pool.map(lambda build: build(), builds)
+
+
 if __name__ == "__main__":
-    for each in PYTHONS:
-        print("client environment:", python(each))
-    for install in (node, proxy):
-        print("client environment:", why_no_node() or install())
-    print("environment of tests/test_binder.py:", python("repo2docker"))
+    for each in build_all():
+        print("environment:", each)
