@@ -66,6 +66,9 @@ lab: panel
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(CASES)
 
+# Most tests drive real processes on machines that others use, too: a failure is tried once more, and told.
+AGAIN := --reruns 1
+
 # ---- checks ----------------------------------------------------------------------------------
 
 test: test-python test-panel test-browser
@@ -76,7 +79,7 @@ test-python: $(VENV)/.dev
 	-@for each in conformance.environments gateway.gateways sandbox.ordinary; do \
 		$(BIN)/python -m tests.$$each & \
 	done; wait
-	$(BIN)/python -m pytest --ignore=tests/ui
+	$(BIN)/python -m pytest --ignore=tests/ui $(AGAIN)
 
 test-panel: $(MODULES)
 	cd labextension && jlpm test
@@ -84,7 +87,7 @@ test-panel: $(MODULES)
 # Apart from the others: a browser in the same process disturbs their event loops.
 test-browser: panel
 	@scripts/system-packages chromium:chromium
-	$(BIN)/python -m pytest tests/ui
+	$(BIN)/python -m pytest tests/ui $(AGAIN)
 
 lint: $(VENV)/.dev $(MODULES)
 	$(BIN)/ruff check .

@@ -24,14 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(environments.BUILD_SECONDS))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def model() -> Iterator[ScriptedUpstream]:
     """The model server behind the service."""
     with ScriptedUpstream(models=MODELS) as upstream:
         yield upstream
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hub(model: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """The Hub of the page, running."""
     reason = why_not()

@@ -30,7 +30,7 @@ class Traces:
 
     folders: frozenset[str] = frozenset()
     processes: frozenset[str] = frozenset()
-    """Descendants, zombies among them, with their state and name."""
+    """Descendants by number, and which of them are zombies."""
     sockets: frozenset[str] = frozenset()
     mounts: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -54,7 +54,10 @@ class Traces:
                 for base in {rundir.socket_base(), rundir.data_base()}
                 for path in base.glob("jci-*")
             ),
-            frozenset(" ".join(map(str, each)) for each in descendants(os.getpid())),
+            frozenset(
+                f"{pid} zombie" if state == "Z" else str(pid)
+                for pid, _, state in descendants(os.getpid())
+            ),
             frozenset(line for line in _lines("/proc/net/unix") if own in line),
             frozenset(line for path in mounts for line in _lines(path) if own in line),
             frozenset(str(path) for path in groups if path.exists()),
