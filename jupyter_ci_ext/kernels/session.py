@@ -410,6 +410,12 @@ class Session:
                 await self._interrupt(execution, "timeout")
             elif now >= execution.interrupt_at:
                 await self._interrupt(execution, execution.cause or "interrupted")
+        reply = request.reply or {}
+        if execution.cause is None and reply.get("ename") == "KeyboardInterrupt":
+            # not our interrupt: a shutdown by somebody else begins with one
+            gone = await connection.lost()
+            if gone is not None:
+                raise SessionLost(gone)
         if _leaves(request.reply):
             await self.close("exited")
             return ExecutionEnd("lost", f"{LEFT} {lost}", kept=False)
