@@ -48,7 +48,7 @@ def write(directory: Path, **limits: Any) -> None:
         ("workspace_folders", True, False, False),
         ("workspace_folders", False, True, False),
         ("use_cgroups", False, True, True),
-        ("python", "/home/me/python", "/opt/python", "/opt/python"),
+        ("python", "/srv/me/python", "/opt/python", "/opt/python"),
     ],
 )
 def test_a_user_can_only_be_stricter(

@@ -11,7 +11,7 @@ from jupyter_ci_ext.store.filesystem import filesystem_type, is_network
 MOUNTINFO = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 23 22 0:40 / /home rw,relatime shared:2 master:3 - nfs4 nas:/home rw,vers=4.2
-24 23 0:41 / /home/local rw - xfs /dev/vdb rw
+24 23 0:41 / /home/alice/local rw - xfs /dev/vdb rw
 25 22 0:42 / /mnt/with\040blank\011and\134more rw - cifs //nas/share rw
 26 22 0:43 / /scratch rw - ext4 /dev/vdc rw
 27 22 0:44 / /scratch rw - fuse.sshfs me@host: rw
@@ -28,7 +28,7 @@ short line
         ("/srv/data", "ext4"),
         ("/home", "nfs4"),
         ("/home/alice/.local/share/jupyter", "nfs4"),
-        ("/home/local/data", "xfs"),
+        ("/home/alice/local/data", "xfs"),
         ("/homework/data", "tmpfs"),
         ("/mnt/with blank\tand\\more/data", "cifs"),
         ("/scratch/x", "fuse.sshfs"),
