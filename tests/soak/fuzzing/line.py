@@ -122,8 +122,10 @@ class Line:
                 connection.sendall(data)
                 if end:
                     connection.shutdown(socket.SHUT_WR)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it may have answered before it has read all
+            except TimeoutError:
+                raise
+            except OSError:
+                pass  # it may have answered, and closed, before it has read all
             reply = http.client.HTTPResponse(connection)
             reply.begin()
             body = reply.read()
