@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from random import Random
 from urllib.parse import quote, quote_from_bytes
 
@@ -50,6 +49,27 @@ HEADERS: dict[str, tuple[str | bytes, ...]] = {
     "Upgrade": ("websocket", "h2c"),
     "Connection": ("close", "upgrade", "keep-alive, x"),
 }  # fmt: skip
+
+LENGTHS = (b"-1", b"x", b"9" * 30, b"0", b"5", b"1000", b"+30", b"30, 30", b"30, 31")
+CODINGS = (b"chunked", b"x", b"chunked, chunked", b"gzip, chunked", b"")
+CHUNKS = (
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"zz\r\n",
+    b"-1\r\n",
+    b"F" * 20,
+    b"5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\n",
+)
+NO_HTTP = (
+    b"GET",
+    b"\x00",
+    b"\x16\x03\x01\x02\x00",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\r\n" * 99,
+    b"\xff" * 5000,
+)
+PROTOCOLS = (b"HTTP/9.9", b"HTTP/1.0", b"", b"http/1.1", b"HTTP/1.1\x00")
+VERBS = (b"PUT", b"TRACE", b"post", b"P" * 300, b"CONNECT", b"PATCH", b"HEAD", b"P\x00ST")
+"""Pieces of requests that are no HTTP, or only just."""
 
 VERSIONS = (
     "2024-02-15-preview", "2024-05-01-preview", "v1", "2025-05-01", "latest", "", "9999-99-99", "v" + "9" * 3000, "x",
@@ -165,70 +185,49 @@ def lines(world: World, rng: Random, count: int) -> Tally:
     """Requests cut short, too long or not HTTP at all: closed or refused, and forgotten."""
     tally = Tally("broken HTTP")
     for _ in range(count):
-        for data in _broken(world, rng):
-            try:
-                reply = world.line.send(data, end=True)
-            except Unanswered:
-                tally.cases += 1
-                tally.blame("no answer", data[:500])
-            except HungUp:
-                tally.cases += 1
-                tally.hung_up += 1
-            else:
-                tally.count(reply)
-                fault = fault_of(reply, own_shape=False)
-                if fault:
-                    tally.blame(f"{fault} {reply.status} {reply.body[:300]!r}", data[:500])
+        data, whole = _broken(world, rng)
+        try:
+            # of what is not whole the server would wait for the rest
+            reply = world.line.send(data, end=not whole)
+        except Unanswered:
+            tally.cases += 1
+            tally.blame("no answer", data[:500])
+        except HungUp:
+            tally.cases += 1
+            tally.hung_up += 1
+        else:
+            tally.count(reply)
+            fault = fault_of(reply, own_shape=False)
+            elsewhere = reply.headers.get("content-type", "").startswith("text/html")
+            if fault and not (elsewhere and reply.status < 500):
+                tally.blame(f"{fault} {reply.status} {reply.body[:300]!r}", data[:500])
     return tally
 
 
-def _broken(world: World, rng: Random) -> Iterator[bytes]:
-    """One request that is none."""
+def _broken(world: World, rng: Random) -> tuple[bytes, bool]:
+    """A request that is wrong as HTTP, and whether it is whole all the same."""
     path = f"/openai/v1/threads/{world.ids['thread_id']}/messages"
     good = world.line.spelled(Request("POST", path, b'{"role":"user","content":"hi"}'))
     head, _, body = good.partition(b"\r\n\r\n")
+    rest = b"\r\n\r\n" + body
     at = rng.randrange(len(good))
     kind = rng.randrange(9)
     if kind == 0:
-        yield good[:at]
-    elif kind == 1:
-        yield good[:at] + bytes(rng.randrange(256) for _ in range(8)) + good[at:]
-    elif kind == 2:
-        length = rng.choice(
-            (b"-1", b"x", b"9" * 30, b"0", b"5", b"1000", b"+30", b"30, 30", b"30, 31")
-        )
-        yield head.replace(b"Content-Length: 30", b"Content-Length: " + length) + b"\r\n\r\n" + body
-    elif kind == 3:
-        both = b"\r\nTransfer-Encoding: " + rng.choice((b"chunked", b"x", b"chunked, chunked"))
-        yield (
-            head
-            + both
-            + b"\r\n\r\n"
-            + rng.choice((b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"-1\r\n", b"F" * 20))
-        )
-    elif kind == 4:
-        yield head + b"\r\nX: " + b"x" * rng.choice((70_000, 300_000)) + b"\r\n\r\n" + body
-    elif kind == 5:
-        yield head + b"\r\nX: y" * rng.choice((500, 5000)) + b"\r\n\r\n" + body
-    elif kind == 6:
-        yield rng.choice(
-            (
-                b"GET",
-                b"\x00",
-                b"\x16\x03\x01\x02\x00",
-                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                b"\r\n" * 99,
-            )
-        )
-    elif kind == 7:
-        yield (
-            head.replace(b"HTTP/1.1", rng.choice((b"HTTP/9.9", b"HTTP/1.0", b"", b"http/1.1")))
-            + b"\r\n\r\n"
-            + body
-        )
-    else:
-        yield (
-            head.replace(b"POST", rng.choice((b"PUT", b"TRACE", b"post", b"P" * 300, b"CONNECT")))
-            + b"\r\n\r\n"
-            + body
-        )
+        return good[:at], False
+    if kind == 1:
+        return good[:at] + bytes(rng.randrange(256) for _ in range(8)) + good[at:], False
+    if kind == 2:
+        length = b"Content-Length: " + rng.choice(LENGTHS)
+        return head.replace(b"Content-Length: 30", length) + rest, False
+    if kind == 3:
+        coding = b"\r\nTransfer-Encoding: " + rng.choice(CODINGS)
+        return head + coding + b"\r\n\r\n" + rng.choice(CHUNKS), False
+    if kind == 4:
+        return head + b"\r\nX: " + b"x" * rng.choice((70_000, 300_000)) + rest, True
+    if kind == 5:
+        return head + b"\r\nX: y" * rng.choice((50, 500, 5000)) + rest, True
+    if kind == 6:
+        return rng.choice(NO_HTTP), False
+    if kind == 7:
+        return head.replace(b"HTTP/1.1", rng.choice(PROTOCOLS)) + rest, True
+    return head.replace(b"POST", rng.choice(VERBS)) + rest, True
