@@ -15,10 +15,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from jupyter_ci_ext.engine.results import settle
 from jupyter_ci_ext.kernels.outputs import (
     DisplayData,
     ErrorOutput,
@@ -37,8 +36,9 @@ from jupyter_ci_ext.llm.base import (
     TextDelta,
     Usage,
 )
-from jupyter_ci_ext.wire.content import TextContent
+from jupyter_ci_ext.wire.content import FilePathAnnotation, TextContent
 from jupyter_ci_ext.wire.message import Message
+from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.run_step import CodeInterpreterToolCall, RunStep, ToolCallsDetails
 
 from .folding import check_stream
@@ -156,6 +156,7 @@ def talks(draw: st.DrawFn) -> tuple[list[Said], list[Cell]]:
     max_examples=40,
     deadline=None,
     derandomize=True,
+    phases=[Phase.generate],  # to make a failure smaller takes minutes: it is told as it is
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(talks())
@@ -193,7 +194,8 @@ async def check_run(house: House, turns: Sequence[Said]) -> None:
     check_steps(done.steps, turns)
     check_messages(done.messages, turns)
     last = {data["id"]: data for _, data in done.events if "delta" not in data}
-    for stored in (done.run, *done.messages, *done.steps):
+    everything: list[Run | Message | RunStep] = [done.run, *done.messages, *done.steps]
+    for stored in everything:
         told = last[stored.id]
         if "expires_at" in told:
             told["expires_at"] = None
@@ -221,25 +223,24 @@ def check_messages(messages: Sequence[Message], turns: Sequence[Said]) -> None:
     texts = [part.text for part in said if isinstance(part, TextContent)]
     refused = "".join(part.refusal for part in said if part.type == "refusal")
     assert refused == turns[-1].refusal
-    expected = [turn.text for turn in turns if turn.text and not turn.text.isspace()]
-    spoken = [text.value for text in texts]
-    if spoken[: len(expected)] != expected:
-        assert "".join(spoken[: len(expected)]) == "".join(expected)
+    expected = [turn.text for turn in turns if turn.text.strip()]
+    answer = turns[-1]
+    if not answer.text.strip() and not answer.refusal:
+        expected.append(f"{answer.text}The model ended its turn without an answer.")
+        assert texts[-1].value.startswith(expected[-1])
+        texts[-1] = texts[-1].model_copy(update={"value": expected[-1]})
+    assert [text.value for text in texts] == expected
     for text in texts:
         for each in text.annotations:
+            assert isinstance(each, FilePathAnnotation)
             assert text.value[each.start_index : each.end_index] == each.text
             assert each.text in MADE.values()
         ends = [each.end_index for each in text.annotations]
         starts = [each.start_index for each in text.annotations]
         assert all(a <= b for a, b in zip([0, *ends], starts, strict=False))
-    files = {each.file_path.file_id for text in texts for each in text.annotations}
+    links = [each for text in texts for each in text.annotations]
+    files = {each.file_path.file_id for each in links if isinstance(each, FilePathAnnotation)}
     assert files == {a.file_id for message in messages for a in message.attachments}
-
-
-@given(st.text(st.sampled_from("a\r\n"), max_size=30))
-def test_settled_text_is_settled(text: str) -> None:
-    assert settle(settle(text)) == settle(text)
-    assert re.sub(r"[\r\n]", "", text) == "" or settle(text) != ""
 
 
 def linked(text: str) -> list[tuple[int, int]]:
@@ -250,7 +251,7 @@ def linked(text: str) -> list[tuple[int, int]]:
     return sorted(places)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(
     st.lists(
         st.sampled_from([script for script in SCRIPTS if "sand" not in script and script != "s"]),
@@ -287,8 +288,10 @@ def test_links_are_annotated_where_they_stand(
         found = [(each.start_index, each.end_index) for each in part.text.annotations]
         assert found == linked(text)
         ids = {file.file.filename: file.id for file in stored}
-        assert [each.file_path.file_id for each in part.text.annotations] == [
-            ids[name] for name in names
-        ]
+        assert [
+            each.file_path.file_id
+            for each in part.text.annotations
+            if isinstance(each, FilePathAnnotation)
+        ] == [ids[name] for name in names]
 
     go()

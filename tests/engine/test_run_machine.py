@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -159,7 +159,7 @@ class RunMachine(RuleBasedStateMachine):
             self.store,
             self.supervisor,
             TwoModels(),
-            self.sessions,
+            self.sessions,  # type: ignore[arg-type]  # all that runs and threads need of them
             limits,
         )
 
@@ -455,5 +455,6 @@ TestRunMachine.settings = settings(
     deadline=None,
     derandomize=True,
     database=None,
+    phases=[Phase.generate],  # to make a failure smaller takes minutes: it is told as it is
     suppress_health_check=list(HealthCheck),
 )
