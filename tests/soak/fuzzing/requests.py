@@ -68,7 +68,7 @@ NO_HTTP = (
     b"\xff" * 5000,
 )
 PROTOCOLS = (b"HTTP/9.9", b"HTTP/1.0", b"", b"http/1.1", b"HTTP/1.1\x00")
-VERBS = (b"PUT", b"TRACE", b"post", b"P" * 300, b"CONNECT", b"PATCH", b"HEAD", b"P\x00ST")
+VERBS = (b"PUT", b"TRACE", b"post", b"P" * 300, b"CONNECT", b"PATCH", b"P\x00ST")
 """Pieces of requests that are no HTTP, or only just."""
 
 VERSIONS = (
