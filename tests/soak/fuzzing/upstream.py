@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.engine.folding import check_stream
 from tests.fakes.answers import Answer, calls, code, payloads, say
+from tests.soak.fuzzing.line import SECONDS
 from tests.soak.fuzzing.spelling import changed, readable, spelled
 from tests.soak.fuzzing.world import Tally, World, no_json
 
@@ -221,7 +222,8 @@ def _fault(world: World, thread: str, text: str, tally: Tally) -> str:
     run = read[-1][1]
     if run["status"] == "requires_action":
         world.api("POST", f"/threads/{thread}/runs/{run['id']}/cancel")
-        _until_over(world, f"/threads/{thread}/runs/{run['id']}")
+        if not _over(world, f"/threads/{thread}/runs/{run['id']}"):
+            return "the run is not cancelled"
     tally.taken += run["status"] != "failed"
     tally.refused += run["status"] == "failed"
     if run["last_error"] is not None and CRASHED in run["last_error"]["message"]:
@@ -232,6 +234,8 @@ def _fault(world: World, thread: str, text: str, tally: Tally) -> str:
     return ""
 
 
-def _until_over(world: World, path: str) -> None:
-    while world.api("GET", path)["status"] == "cancelling":
-        pass
+def _over(world: World, path: str) -> bool:
+    until = time.monotonic() + SECONDS
+    while (going := world.api("GET", path)["status"] == "cancelling") and time.monotonic() < until:
+        time.sleep(0.01)
+    return not going
