@@ -153,7 +153,7 @@ def talks(draw: st.DrawFn) -> tuple[list[Said], list[Cell]]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # to make a failure smaller takes minutes: it is told as it is
@@ -251,7 +251,7 @@ def linked(text: str) -> list[tuple[int, int]]:
     return sorted(places)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=30, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(
     st.lists(
         st.sampled_from([script for script in SCRIPTS if "sand" not in script and script != "s"]),

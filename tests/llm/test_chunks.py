@@ -7,7 +7,7 @@ from dataclasses import astuple, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jupyter_ci_ext.errors import LLMError
@@ -55,6 +55,7 @@ chunks = shaped(choices=choices, usage=counts)
 DONE: dict[str, Any] = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
 
 
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(chunks, max_size=6), st.booleans())
 def test_whatever_comes_makes_deltas_that_can_be_told(
     given_chunks: list[Any], fenced: bool
@@ -78,6 +79,7 @@ def test_whatever_comes_makes_deltas_that_can_be_told(
     assert sum(isinstance(delta, Usage | Finished) for delta in found) <= 2
 
 
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(chunks, max_size=3))
 def test_an_answer_without_an_end_is_none(given_chunks: list[Any]) -> None:
     reader = ChunkReader(LOOK, fenced=False)

@@ -12,7 +12,7 @@ from tests.soak.fuzzing.line import Reply
 from tests.soak.fuzzing.spelling import changed, readable, spelled
 from tests.soak.fuzzing.world import fault_of
 
-CASES = 600
+CASES = 400
 SECONDS = 600
 """Never reached: how many cases are made must not depend on how busy a machine is."""
 
@@ -28,10 +28,10 @@ def test_nothing_that_is_sent_does_any_harm() -> None:
 
 @pytest.mark.timeout(SECONDS)
 def test_no_kernel_does_any_harm() -> None:
-    tally = kernels.kernels(Random(20261121), 60)
+    tally = kernels.kernels(Random(20261121), 40)
     assert tally.wrong == []
-    assert tally.cases == 60
-    assert tally.taken > 40
+    assert tally.cases == 40
+    assert tally.taken > 25
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ Change = tuple[bool, int]
 """True and how many are added, or false and which one is deleted, counted around."""
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     order=st.sampled_from(["asc", "desc"]),
     cursor=st.sampled_from(["after", "before"]),
