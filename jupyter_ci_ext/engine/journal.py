@@ -42,12 +42,12 @@ _MOST_PENDING: Final = 2000
 class _Piece:
     name: str
     key: Hashable
-    text: str
+    texts: list[str]
     render: Callable[[str], str]
 
     @property
     def event(self) -> Event:
-        return self.name, self.render(self.text)
+        return self.name, self.render("".join(self.texts))
 
 
 class Journal:
@@ -69,6 +69,7 @@ class Journal:
         self._halves: dict[str, Callable[[], Write]] = {}
         self._snapshot_at = time.monotonic()
         self._said = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._writing = asyncio.Lock()
 
     @property
@@ -92,9 +93,9 @@ class Journal:
         """
         last = self._pending[-1] if self._pending else None
         if join is not None and last is not None and last.key == join:
-            last.text += text
+            last.texts.append(text)
         else:
-            self._pending.append(_Piece(name, join, text, render))
+            self._pending.append(_Piece(name, join, [text], render))
         if half is not None:
             self._halves[half[0]] = half[1]
         self._said.set()
@@ -124,11 +125,10 @@ class Journal:
         Cancelling it breaks off no transaction.
         """
         while True:
-            halves = bool(self._halves)
-            try:
-                await asyncio.wait_for(self._said.wait(), self._snapshot if halves else None)
-            except asyncio.TimeoutError:
-                pass
+            if self._halves and self._alarm is None:
+                after = self._snapshot_at + self._snapshot - time.monotonic()
+                self._alarm = asyncio.get_running_loop().call_later(max(0.0, after), self._ring)
+            await self._said.wait()
             self._said.clear()
             began = time.monotonic()
             try:
@@ -142,6 +142,11 @@ class Journal:
                 # The next commit meets the same trouble and reports it to who can end the run.
                 await asyncio.sleep(self._snapshot)
             await asyncio.sleep(min(self._beat, _REST * (time.monotonic() - began)))
+
+    def _ring(self) -> None:
+        """It is time for the halves."""
+        self._alarm = None
+        self._said.set()
 
     def _due(self) -> list[Write]:
         """How to write the halves, if it is time."""
@@ -168,5 +173,4 @@ class Journal:
         except BaseException:
             self._pending = pieces + self._pending
             raise
-        for name, data in batch:
-            self._log.append(name, data)
+        self._log.extend(batch)

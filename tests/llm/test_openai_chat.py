@@ -527,12 +527,14 @@ async def test_a_connection_that_breaks_before_anything_came_is_tried_again(upst
 
 async def test_a_connection_that_breaks_later_is_an_error(upstream, chat):
     upstream.enqueue(cut(after=2), say("never"))
-    deltas = chat().stream(TURN)
+    llm = chat()
+    deltas = llm.stream(TURN)
     assert isinstance(await anext(deltas), TextDelta)
     with pytest.raises(LLMError, match="broke off") as caught:
         await anext(deltas)
     assert caught.value.kind == "connection"
     assert len(upstream.chats) == 1
+    await llm._endpoint.close()
 
 
 async def test_a_break_after_the_end_only_costs_the_usage(upstream, chat):
