@@ -3,7 +3,7 @@
 `commit` is for changes of state: it returns when rows and events are stored and published. `say` is
 for pieces of messages and steps: it returns at once, and what was said is stored and published
 together a moment later, in one transaction. Whoever reads the log therefore never hears of anything
-that a crash could take back, and a flood costs the store a quarter of its time at most.
+that a crash could take back, and a flood costs the store half of its time at most.
 
 Half-written messages and steps are stored as they are from time to time, so that a crash keeps what
 had been written, and clients that poll see it grow.
@@ -29,7 +29,7 @@ Write = Callable[[Transaction], Awaitable[object]]
 Event = tuple[str, str]
 """Name and one line of JSON."""
 
-_REST: Final = 3.0
+_REST: Final = 1.0
 
 _BEHIND: Final = 32
 """Pieces that wait to be stored from which on the store is slower than who says them."""
@@ -59,7 +59,7 @@ class Journal:
     """
 
     def __init__(
-        self, store: Store, log: RunLog, *, beat: float = 0.04, snapshot: float = 0.5
+        self, store: Store, log: RunLog, *, beat: float = 0.01, snapshot: float = 0.5
     ) -> None:
         self._store = store
         self._log = log
