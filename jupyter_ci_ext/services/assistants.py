@@ -13,6 +13,7 @@ from ..wire.assistant_params import CreateAssistant, ModifyAssistant
 from ..wire.choice_params import to_format
 from ..wire.common import Deleted, ListPage
 from ..wire.params import ListQuery
+from ..wire.stored import StoredPage
 from ..wire.tool_params import (
     ToolResourcesParam,
     changed_resources,
@@ -63,12 +64,13 @@ class Assistants:
         """The assistant; raises `NotFound`."""
         return await require_assistant(self._store, id)
 
-    async def list(self, query: ListQuery) -> ListPage[Assistant]:
+    async def list(self, query: ListQuery) -> StoredPage[Assistant]:
         """One page of all assistants."""
-        page = await self._store.assistants.page(
-            query.limit, query.order, query.after, query.before
+        return await self._store.reading(
+            lambda tables: tables.assistants.page(
+                query.limit, query.order, query.after, query.before
+            )
         )
-        return ListPage.of(page.data, page.has_more)
 
     async def modify(self, id: str, params: ModifyAssistant) -> Assistant:
         """The assistant with what is given in place of what was there."""

@@ -11,9 +11,10 @@ from ..ids import new_id
 from ..quiet import kind
 from ..store.database import Store
 from ..store.transaction import Transaction
-from ..wire.common import Deleted, ListPage
+from ..wire.common import Deleted
 from ..wire.params import ListQuery
 from ..wire.run import Run
+from ..wire.stored import StoredPage
 from ..wire.thread import Thread
 from ..wire.thread_params import CreateThread, ModifyThread
 from ..wire.tool_params import changed_resources, to_resources
@@ -42,17 +43,17 @@ class Threads:
 
     async def create(self, params: CreateThread) -> Thread:
         """A new thread with the messages it is to begin with."""
-        async with self._store.transaction() as tx:
-            return await make_thread(tx, params)
+        return await self._store.writing(lambda tx: make_thread(tx, params))
 
     async def get(self, id: str) -> Thread:
         """The thread; raises `NotFound`."""
         return await require_thread(self._store, id)
 
-    async def list(self, query: ListQuery) -> ListPage[Thread]:
+    async def list(self, query: ListQuery) -> StoredPage[Thread]:
         """One page of all threads."""
-        page = await self._store.threads.page(query.limit, query.order, query.after, query.before)
-        return ListPage.of(page.data, page.has_more)
+        return await self._store.reading(
+            lambda tables: tables.threads.page(query.limit, query.order, query.after, query.before)
+        )
 
     async def modify(self, id: str, params: ModifyThread) -> Thread:
         """The thread with what is given in place of what was there."""
