@@ -1,6 +1,6 @@
 """What every table of objects can do.
 
-A row holds the whole object as JSON (``body``, the v2 wire form as it is answered) beside the
+A row holds the whole object as JSON (``body``, the v2 wire form as it stands in lists) beside the
 columns that are queried. ``body`` stands last, so that reading the others never walks through a
 long one.
 """

@@ -1,10 +1,10 @@
-"""Objects as they are stored, which is as they are answered: lists need not read what they send.
+"""Objects as they are stored, which is as they stand in lists: these need not read what they send.
 
-Rows have `as_stored`, byte for byte what a single object is answered with, so that the answer to a
-list is made by putting texts together. A row of another make, of an earlier version of this
-package, tells itself by being one line, and is read and written anew on its way out. So whoever
-adds a field to an object, or changes a default, adds a migration that takes the line ends out of
-the rows there are: `jupyter_ci_ext.store.migrations`. A test knows all fields, and says so.
+Rows have `as_stored`, byte for byte what stands in the answer, so that a list is made by putting
+texts together. A row of another make, of an earlier version of this package, tells itself by being
+one line, and is read and written anew on its way out. So whoever adds a field to an object, or
+changes a default, adds a migration that takes the line ends out of the rows there are:
+`jupyter_ci_ext.store.migrations`. A test knows all fields, and says so.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from pydantic_core import to_json
 
 T = TypeVar("T", bound=BaseModel)
 
-_FIRST = "{\n"
+_DEEPER = "\n    "
+_FIRST = "{" + _DEEPER
+_HEAD = '{\n  "object": "list",\n  "data": ['
 
 
 def as_stored(value: BaseModel) -> str:
-    """The object as a row holds it: JSON, nulls kept, keys in their order, indented by two."""
-    return value.model_dump_json(indent=2)
+    """The object as a row holds it: JSON, nulls kept, keys in their order, indented for a list."""
+    # line ends within texts are escaped, so all of these are between the tokens
+    return value.model_dump_json(indent=2).replace("\n", _DEEPER)
 
 
 class StoredPage(Generic[T]):
@@ -65,14 +68,17 @@ class StoredPage(Generic[T]):
 
     def to_json(self) -> str:
         """The page as it is answered."""
-        items = ",\n".join([self._current(text) for _, text in self._rows])
-        # line ends within texts are escaped, so all of these are between the tokens
-        data = "[\n    " + items.replace("\n", "\n    ") + "\n  ]" if self._rows else "[]"
-        return (
-            f'{{\n  "object": "list",\n  "data": {data},\n'
-            f'  "first_id": {_json(self.first_id)},\n  "last_id": {_json(self.last_id)},\n'
+        tail = (
+            f'"first_id": {_json(self.first_id)},\n  "last_id": {_json(self.last_id)},\n'
             f'  "has_more": {_json(self.has_more)}\n}}'
         )
+        if not self._rows:
+            return f"{_HEAD}],\n  {tail}"
+        items = [self._current(text) for _, text in self._rows]
+        # one copy of what may be long
+        items[0] = f"{_HEAD}{_DEEPER}{items[0]}"
+        items[-1] += f"\n  ],\n  {tail}"
+        return f",{_DEEPER}".join(items)
 
     def _current(self, text: str) -> str:
         if text.startswith(_FIRST):
