@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import InvalidRequest, NotFound
 from ..ids import new_id
 from ..store.database import Store
-from ..store.transaction import Tables
+from ..store.transaction import Tables, Transaction
 from ..wire.assistant import Assistant
 from ..wire.assistant_params import CreateAssistant, ModifyAssistant
 from ..wire.choice_params import to_format
@@ -55,10 +55,13 @@ class Assistants:
             metadata=params.metadata or {},
             response_format=to_format(params.response_format),
         )
-        async with self._store.transaction() as tx:
+
+        async def add(tx: Transaction) -> Assistant:
             await _check_files(tx, params.tool_resources)
             await tx.assistants.insert(assistant)
-        return assistant
+            return assistant
+
+        return await self._store.writing(add)
 
     async def get(self, id: str) -> Assistant:
         """The assistant; raises `NotFound`."""
@@ -77,18 +80,24 @@ class Assistants:
         await require_assistant(self._store, id)
         if params.model is not None:
             await self._models.check(params.model)
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Assistant:
             await _check_files(tx, params.tool_resources)
             old = await require_assistant(tx, id)
             assistant = old.model_copy(update=_changes(old, params))
             await tx.assistants.update(assistant)
-        return assistant
+            return assistant
+
+        return await self._store.writing(change)
 
     async def delete(self, id: str) -> Deleted:
         """Remove the assistant; its threads and runs stay."""
-        async with self._store.transaction() as tx:
+
+        async def remove(tx: Transaction) -> None:
             await require_assistant(tx, id)
             await tx.assistants.delete(id)
+
+        await self._store.writing(remove)
         return Deleted(id=id, object="assistant.deleted")
 
     # ---- files, as v1 has them ------------------------------------------------------------

@@ -63,18 +63,24 @@ class Messages:
 
     async def modify(self, thread_id: str, id: str, params: ModifyMessage) -> Message:
         """The message with other metadata."""
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Message:
             message = await require_message(tx, thread_id, id)
             if params.given("metadata"):
                 message = message.model_copy(update={"metadata": params.metadata or {}})
                 await tx.messages.update(message)
-        return message
+            return message
+
+        return await self._store.writing(change)
 
     async def delete(self, thread_id: str, id: str) -> Deleted:
         """Remove the message."""
-        async with self._store.transaction() as tx:
+
+        async def remove(tx: Transaction) -> None:
             await require_message(tx, thread_id, id)
             await tx.messages.delete(id)
+
+        await self._store.writing(remove)
         return Deleted(id=id, object="thread.message.deleted")
 
     # ---- files, as v1 has them ------------------------------------------------------------

@@ -122,14 +122,17 @@ class Runs:
 
     async def modify(self, thread_id: str, id: str, params: ModifyRun) -> Run:
         """The run with other metadata; only once it is over."""
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Run:
             run = await require_run(tx, thread_id, id)
             if run.status in ACTIVE:
                 raise InvalidRequest(f"Cannot update run with status '{run.status}'.")
             if params.given("metadata"):
                 run = run.model_copy(update={"metadata": params.metadata or {}})
                 await tx.runs.update(run)
-        return run
+            return run
+
+        return await self._store.writing(change)
 
     async def cancel(self, thread_id: str, id: str) -> Run:
         """Ask the run to stop; raises `InvalidRequest` once it is over."""

@@ -57,7 +57,8 @@ class Threads:
 
     async def modify(self, id: str, params: ModifyThread) -> Thread:
         """The thread with what is given in place of what was there."""
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Thread:
             thread = await require_thread(tx, id)
             if params.given("metadata"):
                 thread = thread.model_copy(update={"metadata": params.metadata or {}})
@@ -67,7 +68,9 @@ class Threads:
                 resources = changed_resources(thread.tool_resources, params.tool_resources, [])
                 thread = thread.model_copy(update={"tool_resources": resources})
             await tx.threads.update(thread)
-        return thread
+            return thread
+
+        return await self._store.writing(change)
 
     async def delete(self, id: str) -> Deleted:
         """Remove the thread with its messages, runs and steps, its session and its workspace.
