@@ -12,13 +12,18 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from .. import to_thread
 from .faults import disk_fault
 
 T = TypeVar("T")
+
+_tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+"""Those that run something to its end; nobody else knows them, so nobody cancels them."""
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
@@ -27,7 +32,13 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     Holds against both kinds of cancellation, anyio's scopes and ``asyncio.Task.cancel()``. When
     *work* fails its error wins, with the cancellation as its context.
     """
+    if asyncio.current_task() in _tasks:
+        with anyio.CancelScope(shield=True):
+            result = await work
+        await checkpoint_if_cancelled()
+        return result
     task = asyncio.ensure_future(work)
+    _tasks.add(task)
     try:
         await _ended(task)
     except asyncio.CancelledError as error:
