@@ -127,7 +127,7 @@ class SandboxProvisioner(LocalProvisioner):
                 "The code of this kernel is NOT isolated: it can read and change every file of this "
                 "user and reach the network. c.Sandbox.minimum_level = 1 allows that."
             )
-        await asyncio.to_thread(rundir.sweep)
+        await asyncio.to_thread(self._sweep)
         if launch is not None:
             if not launch.workspace.is_dir():
                 raise SandboxUnavailable(f"There is no workspace folder {launch.workspace}.")
@@ -147,6 +147,11 @@ class SandboxProvisioner(LocalProvisioner):
         kwargs = await super().pre_launch(**kwargs)
         kwargs["sandbox_plan"] = plan
         return kwargs
+
+    def _sweep(self) -> None:
+        """Remove what kernels of servers that were killed have left."""
+        rundir.sweep()
+        rundir.sweep_connections(Path(self._manager.connection_file).parent)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the sandbox and wait until it has proved itself. Called after ``pre_launch``."""
