@@ -105,14 +105,13 @@ class Audit:
         found = []
         if stored[: len(seen)] != seen:
             found.append(f"events of {path} are not those that were sent")
-        numbers = [number for number, _, _ in numbered]
-        if numbers != list(range(1, len(numbers) + 1)):
-            found.append(f"events of {path} have the numbers {numbers}")
+        # in numbers of what this client gets there are gaps, for what it has not asked for
+        rows = self._fetch(f"SELECT seq FROM events WHERE run_id = '{run['id']}' ORDER BY seq")
+        if [seq for (seq,) in rows] != list(range(1, len(rows) + 1)):
+            found.append(f"events of {path} have the numbers {rows}")
         middle = len(numbered) // 2
-        rest = client.replay(path, middle)
-        if rest != numbered[middle:]:
-            there = [number for number, _, _ in rest]
-            found.append(f"events of {path}, taken up after {middle} of {numbers}: {there}")
+        if numbered and client.replay(path, numbered[middle][0]) != numbered[middle + 1 :]:
+            found.append(f"events of {path} are others when taken up in the middle")
         if not stored or stored[-1][0] != f"thread.run.{run['status']}":
             found.append(f"events of {path} do not end with {run['status']}: {stored[-1:]}")
         elif stored[-1][1] != run:
