@@ -11,6 +11,7 @@ It is a process of its own, so that orphans of killed servers come to it and can
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -111,6 +112,7 @@ def main() -> int:
     rounds, seed = (*numbers, *(ROUNDS, SEED)[len(numbers) :])
     named = [each for each in sys.argv[1:] if not each.isdigit()]
     kinds = [kind for kind in KINDS if not named or kind.__name__ in named]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("broken off"))  # and leave nothing behind
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="t-") as folder, Site(Path(folder)) as site:
         faults = Faults(site, seed)

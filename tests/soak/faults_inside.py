@@ -15,7 +15,7 @@ from tests.fakes.answers import call, code, say
 from tests.sandbox.traces import descendants
 
 from .faults_client import Client
-from .faults_round import BUSY, Round
+from .faults_round import BUSY, NAME, Round
 from .faults_site import DISK_MIB
 
 _GREEDY = "print('on', flush=True)\nkept = [bytearray(b'x') * (16 << 20) for _ in range(60)]"
@@ -108,9 +108,10 @@ def kernel_killed(a: Round) -> None:
 def kernel_hung(a: Round) -> None:
     """It obeys no more; its time runs out, or its user cancels the run."""
     run = _in_a_cell(a)
-    for pid in a.site.kernel_processes():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
+    at_work = a.site.processes(NAME)
+    a.must(at_work, "the code that runs is in no process")
+    for pid in at_work:
+        os.kill(pid, signal.SIGSTOP)
     if a.chance.random() < 0.5:
         a.client.ask("POST", f"{run}/cancel")
         a.must_be(a.client.ended(run), "cancelled")

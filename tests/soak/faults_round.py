@@ -15,8 +15,14 @@ from .audit import Audit, settled
 from .faults_client import GONE, JSON, OVER, Client, Refused
 from .faults_site import Site
 
-BUSY = "print('on', flush=True)\nimport time\nfor _ in range(100): time.sleep(0.05)"
-"""Code that runs for five seconds, once it has said so."""
+NAME = "soak at work"
+BUSY = f"""
+open("/proc/self/comm", "w").write({NAME!r})
+print("on", flush=True)
+import time
+for _ in range(100): time.sleep(0.05)
+"""
+"""Code that runs for five seconds, once it has said so, in a process of a name of its own."""
 _LOOK = """
 import time
 data = open("/mnt/data/in.csv", "rb").read()

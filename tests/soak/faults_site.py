@@ -174,13 +174,9 @@ class Site:
         shift: float = struct.unpack("d", self._clock.read_bytes())[0]
         return time.time() + shift
 
-    def kernel_processes(self) -> list[int]:
-        """The Python processes of all kernels of the server."""
-        return [
-            pid
-            for pid, name, state in descendants(self.server.pid)
-            if state != "Z" and name.startswith("python")
-        ]
+    def processes(self, name: str) -> list[int]:
+        """Those of the server's kernels that are called so."""
+        return [pid for pid, each, _ in descendants(self.server.pid) if each == name]
 
     def _mount(self) -> None:
         data = self.folder / "data"
