@@ -126,7 +126,7 @@ class Audit:
     # ---- the store ----------------------------------------------------------------------------
 
     def _fetch(self, sql: str) -> list[Any]:
-        with closing(sqlite3.connect(self.site.server.database, timeout=20)) as database:
+        with closing(sqlite3.connect(self.site.data / "state.db", timeout=20)) as database:
             return database.execute(sql).fetchall()
 
     def rows(self, client: Client) -> list[str]:
@@ -177,7 +177,10 @@ class Audit:
     def left_overs(self) -> list[str]:
         """What lies or runs about and belongs to nothing that is alive."""
         site = self.site
-        kernels = {each["id"] for each in Api(site.server.url)("GET", "/api/kernels")}
+        status, listed = Api(site.server.url).ask("GET", "/api/kernels")
+        if status != 200:
+            return [f"Jupyter cannot list its kernels: {listed}"]
+        kernels = {each["id"] for each in listed}
         live = {f"kernel-{id}.json" for id in kernels}
         found = [
             f"connection file {path.name}"

@@ -63,7 +63,10 @@ class Faults:
         for run in this.client.told.runs:
             ends[_end(this.client, run)] += 1
         this.still_works()
-        this.wrong += self.audit.everything(this.client)
+        try:
+            this.wrong += self.audit.everything(this.client)
+        except Exception as error:
+            this.wrong.append(f"the audit broke off: {type(error).__name__}: {error}")
         this.wrong += self.audit.log(this.expected)
         self.told.add(this.client.told)
         self.rounds[name] += 1
@@ -117,11 +120,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="t-") as folder, Site(Path(folder)) as site:
         faults = Faults(site, seed)
         turns = schedule(kinds, faults.chance)
-        for number in range(1, rounds + 1):
-            faults.round(number, next(turns))
-        wrong = faults.at_last()
-    minutes = (time.monotonic() - began) / 60
-    print(f"{faults.table()}\n\n{rounds} rounds with seed {seed} in {minutes:.1f} minutes.")
+        try:
+            for number in range(1, rounds + 1):
+                faults.round(number, next(turns))
+            wrong = faults.at_last()
+        finally:  # also when it is broken off
+            minutes = (time.monotonic() - began) / 60
+            done = faults.rounds.total()
+            print(f"{faults.table()}\n\n{done} rounds with seed {seed} in {minutes:.1f} minutes.")
     return 1 if wrong or faults.wrong.total() else 0
 
 

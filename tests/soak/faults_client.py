@@ -168,14 +168,17 @@ class Client:
         found: JSON = self.until(look, f"the end of {run}", seconds)
         return found
 
-    def printed(self, run: str, word: str) -> None:
-        """Wait until the code of a run has printed *word*, or the run is over."""
-        self.until(
-            lambda: (
-                word in str(self.ask("GET", f"{run}/steps")) or self.look(run)["status"] in OVER
-            ),
-            f"{word!r} of {run}",
-        )
+    def printed(self, run: str, line: str) -> None:
+        """Wait until the code of a run has printed *line*, or the run is over."""
+
+        def look() -> bool:
+            steps = self.ask("GET", f"{run}/steps")["data"]
+            calls = [call for step in steps for call in step["step_details"].get("tool_calls", [])]
+            outputs = [out for call in calls for out in call["code_interpreter"]["outputs"]]
+            logs = "".join(out.get("logs", "") for out in outputs)
+            return line in logs.splitlines() or self.look(run)["status"] in OVER
+
+        self.until(look, f"{line!r} of {run}")
 
 
 def events(response: Any) -> Iterator[tuple[str, JSON]]:

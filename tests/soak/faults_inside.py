@@ -180,9 +180,8 @@ def database_locked(a: Round) -> None:
     with a.beside(a.a_long_run):
         a.some_point()
         kind = a.chance.choice(["IMMEDIATE", "EXCLUSIVE"])
-        with closing(
-            sqlite3.connect(a.site.server.database, isolation_level=None, timeout=30)
-        ) as database:
+        path = a.site.data / "state.db"
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as database:
             database.execute(f"BEGIN {kind}")
             time.sleep(a.chance.choice([0.5, 2, 7]))
             database.execute("ROLLBACK")

@@ -70,7 +70,7 @@ class Site:
     @property
     def data(self) -> Path:
         """The data directory."""
-        return self.server.database.parent
+        return self.folder / "data" / "code-interpreter" / "default"
 
     @property
     def runtime(self) -> Path:

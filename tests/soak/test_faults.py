@@ -15,7 +15,6 @@ KINDS = (
     "server_killed",
     "server_killed_while_a_run_waits",
     "two_servers",
-    "kernel_killed",
     "disk_full",
     "database_locked",
     "client_vanishes_uploading",
