@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,9 @@ class SandboxProvisioner(LocalProvisioner):
             await asyncio.to_thread(users.give, self._launch.workspace, self._uid)
         if plan.level < 3 and self._room is None:
             self._room = confined.Room.make()
+        if self._manager.has_trait("last_activity"):
+            # set by Jupyter a moment after it lists the kernel; in between its list would fail
+            self._manager.last_activity = datetime.now(timezone.utc)
         kwargs = await super().pre_launch(**kwargs)
         kwargs["sandbox_plan"] = plan
         return kwargs

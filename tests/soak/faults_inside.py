@@ -126,14 +126,14 @@ def kernel_out_of_memory(a: Round) -> None:
 
 
 def kernel_stopped(a: Round) -> None:
-    """Its user ends it, by the container or in Jupyter's own list of kernels."""
+    """Its user ends it, as a session or in Jupyter's own list of kernels."""
     run = _in_a_cell(a)
     jupyter = Api(a.site.server.url)
     sessions = jupyter("GET", "/code-interpreter/sessions")["data"]
     for session in sessions:
         if session["thread_id"] in run:
             if a.chance.random() < 0.5:
-                a.client.ask("DELETE", f"/containers/{session['container_id']}")
+                jupyter.open("DELETE", f"/code-interpreter/sessions/{session['thread_id']}").close()
             else:
                 jupyter.open("DELETE", f"/api/kernels/{session['kernel_id']}").close()
     a.must_be(a.client.ended(run), "completed")
