@@ -13,13 +13,14 @@ PANEL_SOURCES := $(shell find labextension/src labextension/style labextension/s
 MODULES := labextension/node_modules/.yarn-state.yml
 LAB_DIR := .cache/lab
 
-.PHONY: help demo lab panel test test-python test-panel test-browser bench lint format clean
+.PHONY: help demo lab panel test test-python test-panel test-browser bench soak lint format clean
 
 help:
 	@echo "make demo [FILE=table.csv]  ask the demo model about a table, in the sandbox"
 	@echo "make lab                    JupyterLab with the panel and the demo model"
 	@echo "make test                   every test: Python, TypeScript, browser"
 	@echo "make bench [CASES=cell]     measurements beside what one would use instead, as a table"
+	@echo "make soak                   faults, load, a day of use, fuzz: the long tests of reliability"
 	@echo "make lint                   ruff, mypy, eslint and prettier"
 
 # ---- set-up ----------------------------------------------------------------------------------
@@ -65,6 +66,15 @@ lab: panel
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(CASES)
+
+# The long tests of reliability, one after the other, also when one has found something.
+SOAKS := sandbox.soak soak.faults soak.load soak.day soak.fuzz
+
+soak: $(VENV)/.dev
+	@failed=; for each in $(SOAKS); do \
+		echo; echo "## tests.$$each"; echo; \
+		$(BIN)/python -m tests.$$each || failed="$$failed tests.$$each"; \
+	done; [ -z "$$failed" ] || { echo; echo "something is wrong:$$failed"; exit 1; }
 
 # Most tests drive real processes on machines that others use, too: a failure is tried once more, and told.
 AGAIN := --reruns 1

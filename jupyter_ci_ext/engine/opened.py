@@ -7,7 +7,7 @@ is what is stored, by construction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jupyter_ci_ext.engine.values import CodeResult
 from jupyter_ci_ext.wire.common import Gapped
@@ -254,10 +254,22 @@ class OpenMessage:
             content.append(TextContent(text=text))
         if self._refusal:
             content.append(RefusalContent(refusal="".join(self._refusal)))
-        linked = dict.fromkeys(each.file_path.file_id for each in self._annotations)
-        tools = [AttachmentTool(type="code_interpreter")]
-        attachments = [Attachment(file_id=file_id, tools=tools) for file_id in linked]
-        return self._message.model_copy(update={"content": content, "attachments": attachments})
+        return self._message.model_copy(
+            update={"content": content, "attachments": attached(content)}
+        )
+
+
+def attached(content: Iterable[Content]) -> list[Attachment]:
+    """The attachments of a message whose texts have links: the files they lead to."""
+    linked = dict.fromkeys(
+        each.file_path.file_id
+        for part in content
+        if isinstance(part, TextContent)
+        for each in part.text.annotations
+        if isinstance(each, FilePathAnnotation)
+    )
+    tools = [AttachmentTool(type="code_interpreter")]
+    return [Attachment(file_id=file_id, tools=tools) for file_id in linked]
 
 
 def _with_calls(step: RunStep, calls: list[ToolCall]) -> RunStep:

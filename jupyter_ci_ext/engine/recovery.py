@@ -8,6 +8,7 @@ from jupyter_ci_ext.engine.ledger import (
     message_events,
     step_events,
 )
+from jupyter_ci_ext.engine.replay import caught_up
 from jupyter_ci_ext.engine.state import (
     BROKEN_OFF,
     break_off_message,
@@ -58,20 +59,21 @@ async def _end(tx: Transaction, run: Run, now: int) -> Run:
     step_end, reason = BROKEN_OFF[ended.status]
     events: list[Event] = []
     broken: list[Message] = []
+    told = await tx.events.since(run.id)
     for step in steps:
         if step.status == "in_progress":
             message = await _message(tx, step)
-            step = end_step(step, step_end, now, last_error=ended.last_error)
+            step = end_step(caught_up(step, told), step_end, now, last_error=ended.last_error)
             events += step_events(step, step_end)
             if message is not None and message.status == "in_progress":
-                broken.append(break_off_message(message, reason, now))
+                broken.append(break_off_message(caught_up(message, told), reason, now))
         await tx.steps.update(forget_expiry(step))
     for message in broken:
         events += message_events(message, "incomplete")
         await tx.messages.update(message)
     events.append((f"thread.run.{ended.status}", dump(ended)))
     await tx.runs.update(ended)
-    first = await tx.events.last_seq(run.id) + 1
+    first = told[-1][0] + 1 if told else 1
     await tx.events.append(run.id, [(first + n, *event) for n, event in enumerate(events)])
     return ended
 

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ class SandboxProvisioner(LocalProvisioner):
                 "The code of this kernel is NOT isolated: it can read and change every file of this "
                 "user and reach the network. c.Sandbox.minimum_level = 1 allows that."
             )
-        await asyncio.to_thread(rundir.sweep)
+        await asyncio.to_thread(self._sweep)
         if launch is not None:
             if not launch.workspace.is_dir():
                 raise SandboxUnavailable(f"There is no workspace folder {launch.workspace}.")
@@ -144,9 +145,17 @@ class SandboxProvisioner(LocalProvisioner):
             await asyncio.to_thread(users.give, self._launch.workspace, self._uid)
         if plan.level < 3 and self._room is None:
             self._room = confined.Room.make()
+        if self._manager.has_trait("last_activity"):
+            # set by Jupyter a moment after it lists the kernel; in between its list would fail
+            self._manager.last_activity = datetime.now(timezone.utc)
         kwargs = await super().pre_launch(**kwargs)
         kwargs["sandbox_plan"] = plan
         return kwargs
+
+    def _sweep(self) -> None:
+        """Remove what kernels of servers that were killed have left."""
+        rundir.sweep()
+        rundir.sweep_connections(Path(self._manager.connection_file).parent)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the sandbox and wait until it has proved itself. Called after ``pre_launch``."""

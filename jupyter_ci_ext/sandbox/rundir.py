@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -66,6 +67,26 @@ def sweep() -> list[Path]:
             if _is_abandoned(path):
                 shutil.rmtree(path, ignore_errors=True)
                 removed.append(path)
+    return removed
+
+
+def sweep_connections(runtime: Path) -> list[Path]:
+    """Remove the connection files in *runtime* of kernels whose folder is gone; what was removed.
+
+    Jupyter leaves those of a server that was killed. A kernel's folder is there before its connection
+    file is, and others than ours name none.
+    """
+    removed = []
+    for path in runtime.glob("kernel-*.json"):
+        try:
+            said = json.loads(path.read_bytes())
+            folder = Path(said["ip"]).parent
+            ours = said["transport"] == "ipc" and folder.name.startswith(_PREFIX)
+            if ours and folder.is_absolute() and not os.path.lexists(folder):
+                path.unlink()
+                removed.append(path)
+        except (OSError, ValueError, LookupError, TypeError):
+            continue  # being written, or not a connection file at all
     return removed
 
 

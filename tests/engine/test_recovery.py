@@ -14,7 +14,13 @@ from jupyter_ci_ext.kernels.outputs import StreamText
 from jupyter_ci_ext.llm.base import CallResult, TextDelta
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.run import Run
-from jupyter_ci_ext.wire.run_step import MessageCreation, MessageCreationDetails, RunStep
+from jupyter_ci_ext.wire.run_step import (
+    CodeInterpreterToolCall,
+    MessageCreation,
+    MessageCreationDetails,
+    RunStep,
+    ToolCallsDetails,
+)
 
 from .folding import check_stream
 from .house import House, Recorded, eventually, function, house_in, runs
@@ -96,6 +102,72 @@ async def test_what_the_code_printed_stays(tmp_path: Path) -> None:
     ended_well(recorded)
     assert "one\\ntwo\\n" in str(recorded.steps[0])
     check_stream(recorded.events)
+
+
+async def told_of(house: House, run: Run, kind: str, words: str) -> None:
+    """Wait until the events tell of *words*, which no object has yet."""
+
+    async def told() -> bool:
+        return words in str((await house.recorded(run)).deltas(kind))
+
+    await eventually(told)
+
+
+NO_SNAPSHOTS = RunLimits(beat=0.0, snapshot=1e6)
+
+
+@runs
+async def test_text_that_was_streamed_and_not_yet_stored_is_kept(tmp_path: Path) -> None:
+    """Whoever followed the run has seen it."""
+    deltas = [
+        TextDelta("See [it](sandbox:/mnt/data/a.csv)"),
+        TextDelta(" and this"),
+        TextDelta("."),
+    ]
+    llm = ScriptedLLM([*deltas, asyncio.Event()])
+    sessions = ScriptedSessions(tmp_path / "w")
+    async with house_in(tmp_path, llm, sessions, NO_SNAPSHOTS) as house:
+        file = await house.file()
+        thread = await house.thread()
+        await house.say(thread, "This", file.id)
+        run = await house.start(thread)
+        await told_of(house, run, "message", " and thi")
+        assert (await house.recorded(run)).text == ""
+        await crash(house)
+    recorded = await after_restart(tmp_path, run)
+    ended_well(recorded)
+    assert recorded.text.startswith("See [it](sandbox:/mnt/data/a.csv) and thi")
+    [part] = recorded.messages[0].content
+    assert part.type == "text"
+    assert [each.type for each in part.text.annotations] == ["file_path"]
+    assert [each.file_id for each in recorded.messages[0].attachments] == [file.id]
+    check_stream(recorded.events)
+
+
+@runs
+async def test_code_and_output_that_were_streamed_and_not_yet_stored_are_kept(
+    tmp_path: Path,
+) -> None:
+    cell = Cell(
+        [StreamText("stdout", "first\n"), StreamText("stderr", "second\n")],
+        waits=asyncio.Event(),
+    )
+    sessions = ScriptedSessions(tmp_path / "w", cell)
+    async with house_in(tmp_path, ScriptedLLM(codes("print(1)")), sessions, NO_SNAPSHOTS) as house:
+        run = await house.start(await house.thread())
+        await told_of(house, run, "run.step", "second")
+        assert "first" not in str((await house.recorded(run)).steps)
+        await crash(house)
+    recorded = await after_restart(tmp_path, run)
+    ended_well(recorded)
+    check_stream(recorded.events)
+    details = recorded.steps[0].step_details
+    assert isinstance(details, ToolCallsDetails)
+    [call] = details.tool_calls
+    assert isinstance(call, CodeInterpreterToolCall)
+    assert call.code_interpreter.input == "print(1)"
+    assert "first" in str(call.code_interpreter.outputs)
+    assert "second" in str(call.code_interpreter.outputs)
 
 
 @runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -222,6 +223,29 @@ class TestRunDirectory:
         gone = tmp_path / "jci-gone"
         monkeypatch.setattr(Path, "glob", lambda _folder, _pattern: iter([gone]))
         assert rundir.sweep() == []
+
+    def test_connection_files_of_folders_that_are_gone_are_swept(self, tmp_path: Path) -> None:
+        """Jupyter removes none of a server that was killed."""
+        directory = rundir.RunDirectory(tmp_path)
+
+        def connection(name: str, said: object) -> Path:
+            path = tmp_path / f"kernel-{name}.json"
+            path.write_text(said if isinstance(said, str) else json.dumps(said))
+            return path
+
+        gone = connection("gone", {"transport": "ipc", "ip": str(tmp_path / "jci-gone" / "s")})
+        stay = [
+            connection("alive", {"transport": "ipc", "ip": str(directory.path / "s")}),
+            connection("tcp", {"transport": "tcp", "ip": "127.0.0.1"}),
+            connection("other", {"transport": "ipc", "ip": str(tmp_path / "theirs" / "s")}),
+            connection("relative", {"transport": "ipc", "ip": "jci-gone/s"}),
+            connection("half", '{"transport": "ip'),
+            connection("none", "[]"),
+        ]
+        assert rundir.sweep_connections(tmp_path) == [gone]
+        assert all(path.exists() for path in stay)
+        assert not gone.exists()
+        directory.remove()
 
     def test_a_sweep_beside_its_making_leaves_it_alone(
         self, monkeypatch: pytest.MonkeyPatch

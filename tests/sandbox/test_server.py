@@ -35,6 +35,24 @@ def kernelspec(jp_data_dir: Path) -> None:
     shutil.copy(ROOT / "kernelspec/kernel.json", folder)
 
 
+async def test_the_list_of_kernels_can_be_had_at_any_moment_of_a_start(
+    jp_fetch: Fetch, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jupyter lists a kernel before it notes its last activity, and could not tell that."""
+    kernels, listed = jp_serverapp.kernel_manager, []
+    add = kernels._add_kernel_when_ready
+
+    async def asked_just_then(*started: Any) -> None:
+        await add(*started)
+        listed.extend(kernels.list_kernels())
+
+    monkeypatch.setattr(kernels, "_add_kernel_when_ready", asked_just_then)
+    body = json.dumps({"name": "code-interpreter"})
+    made = json.loads((await jp_fetch("api", "kernels", method="POST", body=body)).body)
+    assert [each["id"] for each in listed] == [made["id"]]
+    await jp_fetch("api", "kernels", made["id"], method="DELETE")
+
+
 async def test_a_kernel_of_the_launcher_is_sandboxed(jp_fetch: Fetch, jp_serverapp: Any) -> None:
     require(3)
     made = await jp_fetch(
