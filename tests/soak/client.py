@@ -23,6 +23,8 @@ class Client:
     """Talks to the server at *url*; paths begin below it."""
 
     def __init__(self, url: str) -> None:
+        self.last_id = ""
+        """Number of the newest event that had one."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._root = parts.path.rstrip("/")
@@ -61,8 +63,9 @@ class Client:
             *records, rest = (rest + piece).split(b"\n\n")
             for record in records:
                 lines = dict(line.split(b": ", 1) for line in record.split(b"\n"))
-                data = lines.get(b"data", b"")
-                yield lines[b"event"].decode(), None if data == b"[DONE]" else json.loads(data)
+                self.last_id = lines.get(b"id", self.last_id.encode()).decode()
+                said = lines.get(b"data", b"")
+                yield lines[b"event"].decode(), None if said == b"[DONE]" else json.loads(said)
 
     def upload(self, name: str, content: bytes, **fields: str) -> str:
         """Send a file; its id."""

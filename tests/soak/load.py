@@ -125,6 +125,7 @@ class Prober:
 
     def __init__(self, url: str) -> None:
         self.seconds: list[float] = []
+        self.errors: list[str] = []
         self._client = Client(url)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._probe)
@@ -141,7 +142,10 @@ class Prober:
     def _probe(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
             asked = time.monotonic()
-            self._client("GET", "/api/status")
+            try:
+                self._client("GET", "/api/status")
+            except Refused as error:
+                self.errors.append(str(error))
             self.seconds.append(time.monotonic() - asked)
 
 
@@ -202,6 +206,7 @@ def measure(
         claims.hold(bool(talker.outcomes), "every client has its turn", talker.number)
     if not every:
         return []
+    claims.hold(not prober.errors, "Jupyter Server itself answers", prober.errors[:3])
     worst = overtaken(runs)
     claims.hold(worst <= OVERTAKEN, f"nobody is overtaken more than {OVERTAKEN} times", worst)
     claims.hold(kernels(client) <= 1, "no kernel but the spare is left", kernels(client))
