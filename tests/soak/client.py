@@ -23,6 +23,7 @@ class Client:
     """Talks to the server at *url*; paths begin below it."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.last_id = ""
         """Number of the newest event that had one."""
         parts = urlsplit(url)

@@ -7,12 +7,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.conformance.server import LiveServer
 
 from .client import Client
 from .model import Model
-from .watch import Leavings
+from .watch import Leavings, Watched
 
 
 class Home:
@@ -35,6 +36,12 @@ class Home:
         finally:
             if log.exists():
                 log.write_bytes(earlier + log.read_bytes())
+
+    def watch(self, live: LiveServer) -> Watched:
+        """For looking at the server's process."""
+        port = urlsplit(self._model.url).port
+        assert port is not None
+        return Watched(live.pid, port)
 
     def complaints(self) -> list[str]:
         """Lines of the server's log that are warnings or worse."""

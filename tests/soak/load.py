@@ -25,7 +25,7 @@ from tests.conformance.server import LiveServer
 from .client import Client, Refused
 from .home import Claims, home, kernels
 from .run import REMEMBER, Outcome, Wrong, ask, new_assistant, new_thread
-from .watch import MB, Held, Sampler, eventually, slope
+from .watch import MB, Held, Sampler, Watched, eventually, slope
 
 TURNS = 8
 """Runs of one thread; then it is deleted, and the client begins another."""
@@ -35,8 +35,6 @@ while the run's own kernel starts."""
 GROWTH = 10 * MB
 """Private memory that the server may have more in the last quarter of the time than in the one before."""
 LOOK_SECONDS = 0.25
-KEPT_SECONDS = 5.5
-"""A little more than the client of the model server keeps a connection that is not used."""
 
 _NOTE = """
 import pathlib
@@ -164,25 +162,36 @@ def overtaken(runs: dict[int, list[Outcome]]) -> int:
     return most
 
 
-def quiet(client: Client, pid: int, assistant: str) -> Held:
+def quiet(client: Client, watched: Watched, assistant: str) -> Held:
     """A look at the server once it has nothing to do: no session, no kernel but a spare."""
-    for _ in range(2):
-        # Connections to the model server are kept for a next request, which closes those too old.
-        thread = new_thread(client)
-        ask(client, thread, assistant, "print('quiet')")
-        client("DELETE", f"/openai/v1/threads/{thread}")
-        eventually(lambda: kernels(client) == 1 and Held.now(pid).zombies == 0, 120)
-        time.sleep(KEPT_SECONDS)
-    return Held.now(pid)
+    thread = new_thread(client)
+    ask(client, thread, assistant, "print('quiet')")
+    client("DELETE", f"/openai/v1/threads/{thread}")
+    eventually(lambda: kernels(client) == 1 and watched.zombies == 0)
+    return watched.held()
+
+
+def settled(client: Client, watched: Watched, assistant: str, before: Held) -> Held:
+    """The same after all the work, given time until there is no more than *before*."""
+    found = [quiet(client, watched, assistant)]
+
+    def back() -> bool:
+        found.append(watched.held())
+        return (
+            found[-1].descriptors <= before.descriptors and found[-1].processes <= before.processes
+        )
+
+    eventually(back)
+    return found[-1]
 
 
 def measure(
-    live: LiveServer, options: argparse.Namespace, claims: Claims
+    live: LiveServer, watched: Watched, options: argparse.Namespace, claims: Claims
 ) -> list[tuple[str, object]]:
     """Load the server; the figures."""
     client = Client(live.url)
     assistant = new_assistant(client)
-    before = quiet(client, live.pid, assistant)
+    before = quiet(client, watched, assistant)
 
     until = time.monotonic() + options.seconds
     talkers = [
@@ -191,13 +200,13 @@ def measure(
     ]
     workers = [threading.Thread(target=talker.talk) for talker in talkers]
     began = time.monotonic()
-    with Sampler(live.pid, max(0.5, options.seconds / 120)) as sampler, Prober(live.url) as prober:
+    with Sampler(watched, max(0.5, options.seconds / 120)) as sampler, Prober(live.url) as prober:
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
     lasted = time.monotonic() - began
-    after = quiet(client, live.pid, assistant)
+    after = settled(client, watched, assistant, before)
 
     runs = {talker.number: talker.outcomes for talker in talkers}
     every = [run for those in runs.values() for run in those]
@@ -295,7 +304,7 @@ def main() -> int:
     rows: list[tuple[str, object]] = []
     with home() as place:
         with place.server(*flags) as live:
-            rows = measure(live, options, claims)
+            rows = measure(live, place.watch(live), options, claims)
         left = place.leavings.after_a_while()
         claims.hold(not left, "nothing is left of the server", left)
         rows.append(("left after the server's end", len(left)))

@@ -27,34 +27,48 @@ class Held:
     resident: int
     private: int
     descriptors: int
+    """But for connections to the model server, which are kept a while for a next request."""
     threads: int
     processes: int
     """Those below it: sandboxes and what runs in them."""
     zombies: int
 
-    @classmethod
-    def now(cls, pid: int) -> Held:
-        """Look at the server *pid*."""
-        process = psutil.Process(pid)
+
+class Watched:
+    """The server with the process number *pid*, whose model server has the port *upstream*."""
+
+    def __init__(self, pid: int, upstream: int) -> None:
+        self._process = psutil.Process(pid)
+        self._upstream = upstream
+
+    def held(self) -> Held:
+        """Look at it."""
+        process = self._process
         memory = process.memory_full_info()
-        below = [state for _, _, state in descendants(pid)]
-        return cls(
+        below = [state for _, _, state in descendants(process.pid)]
+        ports = [each.raddr.port for each in process.net_connections("tcp4") if each.raddr]
+        return Held(
             time.monotonic(),
             memory.rss,
             memory.uss,
-            process.num_fds(),
+            process.num_fds() - ports.count(self._upstream),
             process.num_threads(),
             len(below),
             below.count("Z"),
         )
 
+    @property
+    def zombies(self) -> int:
+        """How many ended processes below it wait for somebody to take note."""
+        return [state for _, _, state in descendants(self._process.pid)].count("Z")
+
 
 class Sampler:
     """Looks at a server every so many *seconds* on a thread of its own; a context manager."""
 
-    def __init__(self, pid: int, seconds: float) -> None:
+    def __init__(self, watched: Watched, seconds: float) -> None:
         self.samples: list[Held] = []
-        self._pid = pid
+        self._watched = watched
         self._seconds = seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -69,7 +83,7 @@ class Sampler:
 
     def _look(self) -> None:
         while not self._over.wait(self._seconds):
-            self.samples.append(Held.now(self._pid))
+            self.samples.append(self._watched.held())
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:
