@@ -42,8 +42,8 @@ USERS = 3
 HOUR = 3600.0
 GROWTH = 12 * MB
 """Private memory that a server may have more in its last idle hour than after its first two busy ones."""
-LEFT_BYTES = 400_000
-"""Of a database from which everything was deleted: its empty tables."""
+LEFT_BYTES = 1_500_000
+"""Of a database from which everything was deleted: empty tables, and what is too little to be given back."""
 
 # Of what has no trait the configuration file scales the constants.
 _CONFIG = """
@@ -239,8 +239,8 @@ class Day:
         if self.retention == RETENTION_HOURS * self._hour:  # else nothing is that old
             self._claims.hold(self._cleared(), "the daily clearing up has deleted old threads")
         for life in (self.hours[:RESTART], self.hours[RESTART:]):
-            idle = [each.held for each in life if each.sessions == 0 and each.runs == 0]
             busy = [n for n, each in enumerate(life) if each.runs]
+            idle = [each.held for each in life[busy[0] :] if not (each.runs or each.sessions)]
             fewest = min((each.descriptors for each in idle), default=0)
             most = max((each.descriptors for each in idle), default=0)
             self._claims.hold(most <= fewest + 1, "descriptors of idle hours", (fewest, most))

@@ -22,7 +22,7 @@ def _answer(request: Request) -> Script:
     last = next(m for m in reversed(request.messages) if m["role"] in ("user", "tool"))
     text = _text(last)
     if last["role"] == "user":
-        return code(text, chunk=400)
+        return code(text.split("\n[Attached: ")[0], chunk=400)
     links = " ".join(f"[file](sandbox:{path})" for path in _FILE.findall(text))
     return say(f"{text[-_LONGEST:]}\n{links}", chunk=200)
 
@@ -31,8 +31,7 @@ def _text(message: dict[str, Any]) -> str:
     content = message["content"]
     if isinstance(content, str):
         return content
-    # Words on attached files come in parts of their own, after the user's.
-    return next(str(part["text"]) for part in content if part.get("type") == "text")
+    return "".join(part.get("text", "") for part in content)
 
 
 class Model:
