@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from tests.conformance.server import LiveServer
 from .client import Client
 from .model import Model
 from .watch import Leavings, Watched
+
+_LAST_WORDS = 8000  # characters
 
 
 class Home:
@@ -27,15 +30,17 @@ class Home:
 
     @contextmanager
     def server(self, *options: str) -> Iterator[LiveServer]:
-        """A running server; its log goes on with the one before it."""
+        """A running server; its log goes on with the one before it, and is told of what goes wrong."""
         log = self.directory / "server.log"
         earlier = log.read_bytes() if log.exists() else b""
         try:
             with LiveServer(self.directory, self._model.url, *options) as live:
                 yield live
+        except BaseException:
+            print(log.read_text("utf-8", "replace")[-_LAST_WORDS:], file=sys.stderr, flush=True)
+            raise
         finally:
-            if log.exists():
-                log.write_bytes(earlier + log.read_bytes())
+            log.write_bytes(earlier + log.read_bytes())
 
     def watch(self, live: LiveServer) -> Watched:
         """For looking at the server's process."""

@@ -72,7 +72,7 @@ class Talker:
     turns: int = TURNS
 
     def talk(self) -> None:
-        """Until the time is over, then to the end of the run."""
+        """Until the time is over, then to the end of the run; at least one thread's runs."""
         client, chance = Client(self.url), random.Random(self.number)
         try:
             while time.monotonic() < self.until:
@@ -94,7 +94,7 @@ class Talker:
             if kind == "writing":
                 noted = f"{turn}"
                 self._check_file(client, found, turn)
-            if time.monotonic() > self.until:
+            if time.monotonic() > self.until and len(self.outcomes) >= self.turns:
                 break
         client("DELETE", f"/openai/v1/threads/{thread}")
 
