@@ -1,4 +1,4 @@
-"""``python -m tests.soak.day [--hour 20] [--share 1.0]``: 24 hours of a busy user, the pauses compressed.
+"""``python -m tests.soak.day [--hour 15] [--share 1.0]``: 24 hours of a busy user, the pauses compressed.
 
 An hour lasts so many seconds, and so much shorter are idle time, life and retention of what there is, the
 time between two clearings up, and the pauses of the user; not the work itself: code, starts of kernels,
@@ -286,7 +286,7 @@ def empty(place: Home, live: LiveServer, user: User, claims: Claims) -> Books:
 def main() -> int:
     """As the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.soak.day")
-    parser.add_argument("--hour", type=float, default=20.0, help="seconds of an hour, 20")
+    parser.add_argument("--hour", type=float, default=15.0, help="seconds of an hour, 15")
     parser.add_argument("--share", type=float, default=1.0, help=f"of the {sum(RUNS)} runs, 1")
     options = parser.parse_args()
     claims = Claims()
