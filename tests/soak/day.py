@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -168,15 +169,19 @@ class Day:
         ]
 
     def prepare(self) -> None:
-        """Write the configuration; have the last clearing up a day before the next."""
+        """Write the configuration."""
         config = self._place.directory / "config"
         config.mkdir()
         text = _CONFIG.format(scale=self._hour / HOUR)
         (config / "jupyter_server_config.py").write_text(text)
         self._place.data.mkdir(mode=0o700, parents=True)
+        self._begin_day(ago=0)
+
+    def _begin_day(self, ago: float) -> None:
+        """Have the server take it that it cleared up so many hours ago; hours may have lasted longer."""
         stamp = self._place.data / "last-cleared"
         stamp.touch()
-        last = time.time() + (CLEARING - 24) * self._hour
+        last = time.time() - ago * self._hour
         os.utime(stamp, (last, last))
 
     def live(self, live: LiveServer, hours: range) -> None:
@@ -197,6 +202,8 @@ class Day:
     def _one(self, number: int, watched: Watched, client: Client) -> None:
         until = time.monotonic() + self._hour
         wanted = round(RUNS[number] * self._share)
+        if number == CLEARING:
+            self._begin_day(ago=24)
         workers = [
             threading.Thread(target=self._work, args=(user, wanted // USERS + (n < wanted % USERS)))
             for n, user in enumerate(self.users)
@@ -252,8 +259,8 @@ class Day:
             )
 
     def _cleared(self) -> bool:
-        old = self.hours[CLEARING - 1].books.rows["events"]
-        return any(each.books.rows["events"] < old for each in self.hours[CLEARING:])
+        log = (self._place.directory / "server.log").read_text("utf-8", "replace")
+        return any(int(count) for count in re.findall(r"Cleared up: {'threads': (\d+)", log))
 
 
 def clear(place: Home) -> dict[str, int]:
