@@ -5,7 +5,7 @@ time between two clearings up, and the pauses of the user; not the work itself: 
 limits of executions and runs. Where an hour's work takes longer than the hour, the hour lasts as long.
 
 Three people's worth of work is done in busy hours: see `tests.soak.user`. A panel is open all the while.
-At half past twelve the server is restarted. At the end of each hour everything is looked at. When the day
+At noon the server is restarted. At the end of each hour everything is looked at. When the day
 is over the user deletes all he has, and `jupyter ci gc` what is left of it: then nothing may be there.
 """
 
