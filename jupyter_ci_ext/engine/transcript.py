@@ -118,17 +118,23 @@ def _prompt(run: Run, background: Background, told: int) -> list[PromptMessage]:
         if each.id not in with_messages and (each.id == run.id or each.created_at >= first)
     ]
     written: set[str] = set()
+    asked = False  # whether a message waits for the run that answers it
     for message in messages:
         if message.run_id is None:
-            while silent and silent[0].id != run.id and silent[0].created_at < message.created_at:
+            # times are whole seconds: of one second, a run comes between its question and the next
+            until = message.created_at + asked
+            while silent and silent[0].id != run.id and silent[0].created_at < until:
                 writer.steps(background.steps.get(silent.pop(0).id, ()), texts)
+                until = message.created_at
             writer.message(message)
-        elif message.run_id in background.steps:
-            if message.run_id not in written:
-                written.add(message.run_id)
-                writer.steps(background.steps[message.run_id], texts)
-        else:
+            asked = message.role == "user"
+            continue
+        asked = False
+        if message.run_id not in background.steps:
             writer.message(message)
+        elif message.run_id not in written:
+            written.add(message.run_id)
+            writer.steps(background.steps[message.run_id], texts)
     for each in silent:
         writer.steps(background.steps.get(each.id, ()), texts)
     return writer.prompt

@@ -23,6 +23,7 @@ from jupyter_ci_ext.kernels.connection import WATCH, Connection, ZmqTransport
 from jupyter_ci_ext.kernels.remote.specs import RemoteSpec
 from jupyter_ci_ext.quiet import kind
 from jupyter_ci_ext.sandbox.policy import Launch
+from jupyter_ci_ext.store.uninterrupted import uninterrupted
 
 PROVISIONER = "code-interpreter-sandbox"
 STOP_SECONDS = 5.0
@@ -142,19 +143,24 @@ class Kernel:
         return reason
 
     async def stop(self) -> None:
-        """End it at once, with all its processes; never raises, and never takes long."""
-        if not self.listed:
-            return
+        """End it at once, with all its processes; never takes long.
+
+        Who is cancelled while waiting for that is told afterwards: half of it would leave a kernel
+        that is listed for ever.
+        """
+        if self.listed:
+            await uninterrupted(self._stop())
+
+    async def _stop(self) -> None:
         self._manager.notify_disconnect(self.id)
         self._drop_unsent()
         provisioner = self._provisioner()
-        with anyio.CancelScope(shield=True):
-            try:
-                await asyncio.wait_for(self._shut_down(), self.stop_seconds)
-            except Exception as error:
-                self._log.warning("Kernel %s did not end properly: %s", self.id, kind(error))
-                if self.listed:
-                    self._manager.remove_kernel(self.id)
+        try:
+            await asyncio.wait_for(self._shut_down(), self.stop_seconds)
+        except Exception as error:
+            self._log.warning("Kernel %s did not end properly: %s", self.id, kind(error))
+            if self.listed:
+                self._manager.remove_kernel(self.id)
         if hasattr(provisioner, "close_transport"):
             provisioner.close_transport()  # nobody else does for a kernel that failed to restart
 

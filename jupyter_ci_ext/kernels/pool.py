@@ -31,6 +31,7 @@ from jupyter_ci_ext.lifecycle import EndReason, Tell, unheard
 from jupyter_ci_ext.metrics import SESSION_WAIT
 from jupyter_ci_ext.sandbox.config import Sandbox
 from jupyter_ci_ext.sandbox.policy import Launch
+from jupyter_ci_ext.store.uninterrupted import uninterrupted
 
 STOPPED = "The server is stopping, so no code runs any more."
 
@@ -414,13 +415,15 @@ class Sessions:
     async def _end(self, entry: _Entry, reason: EndReason) -> None:
         session, entry.session = entry.session, None
         slot, entry.slot = entry.slot, None
-        with anyio.CancelScope(shield=True):
+        try:
+            # to the end, also where a run that is cancelled has begun this to have its place
             if session is not None:
-                await session.close(reason)
-        if slot is not None:
-            slot.release()
-        entry.admitted = False
-        self._call_next()
+                await uninterrupted(session.close(reason))
+        finally:
+            if slot is not None:
+                slot.release()
+            entry.admitted = False
+            self._call_next()
 
     def _drop(self, entry: _Entry) -> None:
         if entry.users == 0 and entry.session is None and not entry.lock.locked():

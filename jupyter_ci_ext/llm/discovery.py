@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from tornado.httpclient import AsyncHTTPClient
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 #: Port and name of the servers people run: Ollama, LM Studio, llama.cpp (and others).
 PORTS = {11434: "ollama", 1234: "lmstudio", 8080: "local"}
@@ -41,8 +41,9 @@ async def _look(port: int, name: str) -> LocalServer | None:
             raise_error=False,
         )
         rows = json.loads(response.body).get("data") if response.code == 200 else None
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None  # nobody there, or somebody who is no model server
+    except (OSError, ValueError, AttributeError, TypeError, HTTPClientError):
+        # nobody there, or somebody who is no model server, or does not answer in time
+        return None
     if not isinstance(rows, list):
         return None
     names = tuple(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import os
-import select
 import stat
 import threading
 import time
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .policy import Usage, human_size
+from .waiting import readable
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -138,8 +138,7 @@ class Monitor(threading.Thread):
         try:
             while True:
                 wait_for = [self._wake_read] + ([self._log_fd] if log_open and log_room > 0 else [])
-                left = max(0.0, last + pause - time.monotonic())
-                ready, _, _ = select.select(wait_for, [], [], left)
+                ready = readable(wait_for, last + pause - time.monotonic())
                 if self._wake_read in ready:
                     return
                 if self._log_fd in ready:

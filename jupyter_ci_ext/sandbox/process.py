@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import resource
-import select
 import signal
 import subprocess
 import time
@@ -22,6 +21,7 @@ from . import attest, bubblewrap, cgroups
 from .monitor import Monitor, Watched, memory_reason
 from .policy import Isolation
 from .start import Build, Start
+from .waiting import readable
 
 _ENDED_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 0.5
@@ -220,7 +220,7 @@ class Sandboxed:
             if left <= 0:
                 seconds = self._start.policy.start_seconds
                 raise SandboxUnavailable(self._failure(f"no report within {seconds:g} s"))
-            ready, _, _ = select.select([fd] + [self._log_fd] * log_open, [], [], left)
+            ready = readable([fd] + [self._log_fd] * log_open, left)
             if self._log_fd in ready:
                 log_open = self._read_log()
             if fd in ready:
@@ -238,7 +238,7 @@ class Sandboxed:
         ended = self._ends_within(_LAST_WORDS_SECONDS)
         self._kill_start()
         code = f" (exit code {self.process.wait()})" if ended else ""
-        while select.select([self._log_fd], [], [], 0)[0] and self._read_log():
+        while readable([self._log_fd], 0) and self._read_log():
             pass
         lines = self._log.decode("utf-8", "replace").strip().splitlines()
         return f"{what}{code}: {lines[-1]}" if lines else f"{what}{code}"

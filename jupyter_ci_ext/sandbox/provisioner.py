@@ -117,6 +117,7 @@ class SandboxProvisioner(LocalProvisioner):
         Raises SandboxUnavailable where the policy cannot be met; whatever it raises, nothing is left.
         """
         self._watch_over_start()
+        self._note_activity()
         async with self._all_or_nothing():
             return await self._prepare(kwargs.pop("sandbox", None), kwargs)
 
@@ -283,6 +284,17 @@ class SandboxProvisioner(LocalProvisioner):
             self._giving_back = None
             ready.add_done_callback(settled)
             task.add_done_callback(settled)  # of a start that is cancelled the future tells nothing
+
+    def _note_activity(self) -> None:
+        """Have a time of last activity from the first moment on.
+
+        Jupyter Server notes one a moment after the kernel is listed; a list of kernels, or its status,
+        asked for in between, would be an error 500.
+        """
+        if self._manager.trait_has_value("last_activity"):
+            return  # a restart
+        if self._manager.has_trait("last_activity"):
+            self._manager.last_activity = datetime.now(timezone.utc)
 
     async def _give_back(self) -> None:
         """Leave nothing of a start that failed: no process, folder, connection file, nor socket."""

@@ -155,6 +155,26 @@ def test_a_run_without_messages_stands_before_what_was_said_after_it() -> None:
     assert kinds == ["UserMessage", "AssistantMessage", "CallResult", "UserMessage"]
 
 
+def test_runs_without_messages_stand_after_their_question_in_one_second() -> None:
+    background = Background(
+        messages=[said("m1", "One"), said("m2", "Two"), said("m3", "Three")],
+        runs=[a_run("run_1"), a_run("run_2"), a_run("run_3")],
+        steps={
+            "run_1": [ran("run_1", "c1", "1", logs("first"))],
+            "run_2": [ran("run_2", "c2", "2", logs("second"))],
+        },
+    )
+    assert prompt(a_run("run_3"), background) == (
+        user("One"),
+        AssistantMessage("", (CodeCall("c1", "1"),)),
+        CallResult("c1", "first"),
+        user("Two"),
+        AssistantMessage("", (CodeCall("c2", "2"),)),
+        CallResult("c2", "second"),
+        user("Three"),
+    )
+
+
 def test_code_that_never_ran_is_forgotten() -> None:
     background = Background(
         messages=[said("m1", "One")],

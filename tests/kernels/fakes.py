@@ -168,6 +168,37 @@ class InstantLauncher(Launcher):
         return kernel
 
 
+class LingeringKernel(InstantKernel):
+    """Takes as long to end as its gate is closed."""
+
+    def __init__(self, gate: asyncio.Event) -> None:
+        super().__init__(InstantTransport)
+        self._gate = gate
+        self.ending = False
+
+    async def stop(self) -> None:
+        self.ending = True
+        await self._gate.wait()
+        self.running = False
+
+
+class LingeringLauncher(InstantLauncher):
+    """Its kernels end when ``end`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = asyncio.Event()
+
+    @property
+    def ending(self) -> int:
+        return sum(isinstance(each, LingeringKernel) and each.ending for each in self.kernels)
+
+    async def start(self, launch: Launch) -> Kernel:
+        kernel = LingeringKernel(self.end)
+        self.kernels.append(kernel)
+        return kernel
+
+
 class RefusingLauncher(InstantLauncher):
     """A host that can isolate nothing."""
 

@@ -15,6 +15,7 @@ from jupyter_ci_ext.errors import SandboxUnavailable, SessionLost
 from jupyter_ci_ext.kernels import connection as connection_module
 from jupyter_ci_ext.kernels import pool as pool_module
 from jupyter_ci_ext.kernels.config import SessionPool
+from jupyter_ci_ext.kernels.launcher import Kernel
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, StreamText
 from jupyter_ci_ext.kernels.pool import Sessions
 from jupyter_ci_ext.lifecycle import Happening, SessionEnded, SessionStarted
@@ -22,12 +23,13 @@ from jupyter_ci_ext.metrics import STARTS
 
 from .fakes import (
     InstantLauncher,
+    LingeringLauncher,
     MutedTransport,
     NeverTransport,
     RefusingLauncher,
     RudeTransport,
 )
-from .plain import pool, printed, run, until
+from .plain import plain_pool, pool, printed, run, until
 
 Wait = Callable[[Any], Any]
 
@@ -314,6 +316,57 @@ def test_a_start_whose_user_went_away_is_finished_for_the_next(wait: Wait, tmp_p
             async with sessions.use("a") as session:
                 assert await printed(session, "x") == "x"
             assert len(launcher.kernels) == 1
+
+    wait(scenario())
+
+
+def test_a_session_that_gives_way_ends_whole_though_nobody_wants_its_place(
+    wait: Wait, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        launcher = LingeringLauncher()
+        async with pool(tmp_path, launcher, max_sessions=1) as sessions:
+            async with sessions.use("a"):
+                pass
+            late = asyncio.create_task(hold(sessions, "b", asyncio.Event(), []))
+            await until(lambda: launcher.ending == 1)
+            late.cancel()
+            await asyncio.sleep(0)
+            launcher.end.set()
+            await asyncio.gather(late, return_exceptions=True)
+            assert late.cancelled()
+            assert (launcher.running, sessions.list()) == (0, [])
+            # its files are nobody's any more, and may be used
+            async with sessions.use("a") as session:
+                assert await printed(session, "again") == "again"
+            async with sessions.use("b") as session:
+                assert await printed(session, "too") == "too"
+
+    wait(scenario())
+
+
+def test_a_kernel_ends_whole_though_nobody_waits(wait: Wait, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with plain_pool(tmp_path) as (sessions, manager):
+            async with sessions.use("a") as session:
+                await printed(session, "print()")
+            info = sessions.get("a")
+            assert info is not None
+            assert info.kernel_id in manager
+            ending, asked = manager.shutdown_kernel, asyncio.Event()
+
+            async def noted(*args: Any, **kwargs: Any) -> None:
+                asked.set()
+                await asyncio.sleep(0)
+                await ending(*args, **kwargs)
+
+            manager.shutdown_kernel = noted
+            kernel = Kernel(manager, info.kernel_id or "", "/mnt/data")
+            stopping = asyncio.create_task(kernel.stop())
+            await asked.wait()
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+            assert info.kernel_id not in manager
 
     wait(scenario())
 

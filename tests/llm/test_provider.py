@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -223,6 +225,22 @@ async def test_what_answers_there_but_is_no_model_server(upstream, monkeypatch):
     upstream.models = []
     upstream.models_error = None
     assert await discovery.discover() == []
+
+
+async def test_what_listens_there_and_never_answers(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setattr(discovery, "PORTS", {mute.getsockname()[1]: "local"})
+        assert await names(models(local_discovery=True)) == ["demo"]
+
+
+async def test_what_hangs_up_there_without_an_answer(monkeypatch):
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as rude:
+        port = rude.sockets[0].getsockname()[1]
+        monkeypatch.setattr(discovery, "PORTS", {port: "local"})
+        assert await names(models(local_discovery=True)) == ["demo"]
 
 
 async def test_azure_lists_its_deployment():

@@ -111,3 +111,20 @@ async def test_where_no_code_may_run_the_server_says_so(
         )
     assert "isolation level 3 is required and this host gives level 2" in caplog.text
     assert jp_serverapp.kernel_manager.list_kernel_ids() == []
+
+
+async def test_a_kernel_can_be_listed_from_its_first_moment_on(jp_serverapp: Any) -> None:
+    kernels = jp_serverapp.kernel_manager
+    listed: list[str] = []
+
+    class Asking(dict[str, Any]):
+        """Somebody asks for the kernels in the very moment in which there is another one."""
+
+        def __setitem__(self, key: str, value: Any) -> None:
+            super().__setitem__(key, value)
+            listed.extend(model["id"] for model in kernels.list_kernels())
+
+    kernels._kernels = Asking()
+    kernel_id = await kernels.start_kernel(kernel_name="code-interpreter")
+    assert listed == [kernel_id]
+    await kernels.shutdown_kernel(kernel_id, now=True)

@@ -43,8 +43,13 @@ def main() -> int:
     for fd in passed:
         os.close(fd)
     code = None
+    poll = (
+        select.poll()
+    )  # the server may have had so many descriptors that select() takes this one not
+    for fd in (life, woken):
+        poll.register(fd, select.POLLIN)
     while code is None:
-        ready, _, _ = select.select([life, woken], [], [])
+        ready = [fd for fd, _ in poll.poll()]
         if woken in ready:
             os.read(woken, 4096)
             code = _reap(child.pid)
