@@ -146,9 +146,6 @@ class SandboxProvisioner(LocalProvisioner):
             await asyncio.to_thread(users.give, self._launch.workspace, self._uid)
         if plan.level < 3 and self._room is None:
             self._room = confined.Room.make()
-        if self._manager.has_trait("last_activity"):
-            # set by Jupyter a moment after it lists the kernel; in between its list would fail
-            self._manager.last_activity = datetime.now(timezone.utc)
         kwargs = await super().pre_launch(**kwargs)
         kwargs["sandbox_plan"] = plan
         return kwargs
