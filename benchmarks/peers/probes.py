@@ -23,7 +23,6 @@ from .sessions import Executor, PeerFailed, Session
 
 KEY_VARIABLE = "SERVICE_API_KEY"
 MEMORY = 3 << 30
-LEFT_SECONDS = 5.0
 ISOLATES = "isolates"
 
 
@@ -42,9 +41,14 @@ class Probe:
 
 
 class Bait:
-    """A secret, a place to write to, a key, a listener and a process, below *home*."""
+    """A secret, a place to write to, a key, a listener and a process, below *home*.
 
-    def __init__(self, home: Path) -> None:
+    A process that a session left behind may take *patience* seconds to go away.
+    """
+
+    def __init__(self, home: Path, patience: float = 5.0) -> None:
+        self._patience = patience
+        self._left: list[psutil.Process] | None = None
         home.mkdir(parents=True, exist_ok=True)
         self.nonce = secrets.token_hex(8)
         self.key = f"sk-probe-{secrets.token_hex(8)}"
@@ -81,11 +85,13 @@ class Bait:
         return code
 
     def left(self) -> list[psutil.Process]:
-        """The processes that a session left behind, waited for to go away."""
-        until = time.monotonic() + LEFT_SECONDS
-        while (found := self._marked()) and time.monotonic() < until:
-            time.sleep(0.1)
-        return found
+        """The processes that the session, which has ended, left behind."""
+        if self._left is None:
+            until = time.monotonic() + self._patience
+            while (found := self._marked()) and time.monotonic() < until:
+                time.sleep(0.1)
+            self._left = found
+        return self._left
 
     def close(self) -> None:
         """Remove what was made."""
