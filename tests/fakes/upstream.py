@@ -173,7 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        self._respond(json.loads(self.rfile.read(length) or b"{}"))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client left between head and body: it asked nothing
+            self.close_connection = True
+            self.server.script._left()
+            return
+        self._respond(json.loads(body or b"{}"))
 
     def _respond(self, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
