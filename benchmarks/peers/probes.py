@@ -184,7 +184,11 @@ for path in glob.glob('/proc/[0-9]*/environ'):
         "leftover",
         "leaves a process behind",
         (
-            "import subprocess\nsubprocess.Popen(['sh', '-c', 'sleep 120; : <NONCE>'], start_new_session=True)",
+            """
+import subprocess
+nowhere = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.DEVNULL)
+subprocess.Popen(['sh', '-c', 'sleep 120; : <NONCE>'], start_new_session=True, **nowhere)
+""",
         ),
         lambda bait, said: bool(bait.left()),
         boundary=False,
