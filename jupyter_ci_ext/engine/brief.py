@@ -71,10 +71,7 @@ async def read_brief(
     thread_id = run.thread_id
     messages = (await store.messages.page(limits.history, "desc", thread_id=thread_id)).data[::-1]
     runs = (await store.runs.page(_RUNS, "desc", thread_id=thread_id)).data[::-1]
-    steps = {
-        id: found[:_STEPS]
-        for id, found in (await store.steps.of_runs([each.id for each in runs])).items()
-    }
+    steps = {each.id: (await store.steps.page(_STEPS, "asc", run_id=each.id)).data for each in runs}
     thread = await store.threads.get(thread_id)
     folder = (thread.metadata.get(METADATA_KEY) or "") if thread and limits.folders else ""
     uploads = await _uploads(store, run, messages)

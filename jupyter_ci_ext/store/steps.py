@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Sequence
 
 from ..errors import NotFound
 from ..wire.run_step import RunStep
 from .access import SQLValue
 from .paging import Condition, Order, Page
 from .table import Table, lacks_parent
-
-_LONG = 64 * 1024
 
 
 class Steps(Table[RunStep]):
@@ -40,20 +36,6 @@ class Steps(Table[RunStep]):
     async def in_progress(self, run_id: str) -> list[RunStep]:
         """The steps of the run that are not over, oldest first."""
         return await self._select([*_of(run_id), ("status = 'in_progress'", ())])
-
-    async def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[RunStep]]:
-        """The steps of each of the runs, oldest first, asked for at once."""
-        steps: dict[str, list[RunStep]] = {id: [] for id in run_ids}
-        marks = ", ".join("?" * len(steps))
-        rows = await self._access.fetch(
-            f"SELECT body FROM steps WHERE run_id IN ({marks}) ORDER BY +seq", tuple(steps)
-        )
-        for (body,) in rows:
-            step = self._read(body)
-            steps[step.run_id].append(step)
-            if isinstance(body, str) and len(body) > _LONG:
-                await asyncio.sleep(0)  # many of them would hold up everybody
-        return steps
 
     async def page(
         self,

@@ -165,23 +165,6 @@ async def test_objects_are_found_below_their_parent_only(tmp_path: Path) -> None
 
 
 @asynchronous
-async def test_the_steps_of_several_runs_are_read_at_once(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
-        thread = await add_thread(store)
-        runs = [await add_run(store, thread, status="completed") for _ in range(3)]
-        steps = [a_step(runs[number]) for number in (1, 0, 1, 2)]
-        async with store.transaction() as tx:
-            for step in steps:
-                await tx.steps.insert(step)
-        assert await store.steps.of_runs([runs[0].id, runs[1].id, "run_gone"]) == {
-            runs[0].id: [steps[1]],
-            runs[1].id: [steps[0], steps[2]],
-            "run_gone": [],
-        }
-        assert await store.steps.of_runs([]) == {}
-
-
-@asynchronous
 async def test_nothing_is_added_to_what_is_gone(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         gone = a_thread()
