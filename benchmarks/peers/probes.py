@@ -59,7 +59,8 @@ class Bait:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
-        self._victim = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        # It lives as long as this program, however long the rounds take.
+        self._victim = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -99,7 +100,7 @@ class Bait:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._victim.kill()
-        self._victim.wait()
+        self._victim.communicate()
 
     def _marked(self) -> list[psutil.Process]:
         found = []
