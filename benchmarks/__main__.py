@@ -7,7 +7,7 @@ import importlib
 import sys
 import time
 
-from .measure import Result
+from .measure import Result, Table
 from .report import RESULTS, brief, machine, save, table
 
 FAMILIES = (
@@ -21,6 +21,7 @@ FAMILIES = (
     "gateway",
     "footprint",
     "template",
+    "peers",
 )
 
 
@@ -31,15 +32,19 @@ def main() -> None:
     chosen = parser.parse_args().families or FAMILIES
     started, on = time.monotonic(), machine()
     results: list[Result] = []
+    tables: list[Table] = []
     for name in chosen:
         began = time.monotonic()
-        for result in importlib.import_module(f"benchmarks.{name}").measure():
-            results.append(result)
-            print(f"  {brief(result)}", file=sys.stderr, flush=True)
+        for found in importlib.import_module(f"benchmarks.{name}").measure():
+            if isinstance(found, Table):
+                tables.append(found)
+                continue
+            results.append(found)
+            print(f"  {brief(found)}", file=sys.stderr, flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     took = time.monotonic() - started
-    save(results, on, took)
-    print(table(results, on, took))
+    save(results, on, took, tables)
+    print(table(results, on, took, tables))
     print(f"\nAll samples: {RESULTS}")
 
 

@@ -60,6 +60,15 @@ class Result:
         return None if self.target is None else self.target.met(*self.medians)
 
 
+@dataclass(frozen=True)
+class Table:
+    """What a family says beside its rows; every row has as many cells as there are *columns*."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 def at_most(limit: float) -> Target:
     """The ratio is at most *limit*."""
     return Target("ratio", limit)

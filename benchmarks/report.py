@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from .measure import Result, Unit, spread
+from .measure import Result, Table, Unit, spread
 
 RESULTS = Path(__file__).with_name("results.json")
 VERSIONS = ("jupyter-ci-ext", "jupyter_server", "jupyter_client", "ipykernel", "tornado", "openai")
@@ -46,7 +47,9 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def table(results: Sequence[Result], on: dict[str, Any], seconds: float) -> str:
+def table(
+    results: Sequence[Result], on: dict[str, Any], seconds: float, tables: Sequence[Table] = ()
+) -> str:
     """Everything as Markdown."""
     versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
     lines = [
@@ -67,14 +70,23 @@ def table(results: Sequence[Result], on: dict[str, Any], seconds: float) -> str:
         verdict = {True: "met", False: "**missed**", None: ""}[result.met]
         note = f" ({result.note})" if result.note else ""
         lines.append(
-            f"| {result.case}{note} | {_figure(ours, result.unit)} "
-            f"| {_figure(baseline, result.unit)}, {result.against} "
+            f"| {result.case}{note} | {figure(ours, result.unit)} "
+            f"| {figure(baseline, result.unit)}, {result.against} "
             f"| {ratio} | {spreads} | {target} | {verdict} |"
         )
+    for each in tables:
+        lines += ["", f"{each.title}:", "", _row(each.columns), "|---" * len(each.columns) + "|"]
+        lines += map(_row, each.rows)
     return "\n".join(lines)
 
 
-def save(results: Sequence[Result], on: dict[str, Any], seconds: float) -> None:
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def save(
+    results: Sequence[Result], on: dict[str, Any], seconds: float, tables: Sequence[Table] = ()
+) -> None:
     """Write `RESULTS`, all samples included."""
     rows = []
     for result in results:
@@ -94,13 +106,19 @@ def save(results: Sequence[Result], on: dict[str, Any], seconds: float) -> None:
                 "samples": {"ours": list(result.ours), "baseline": list(result.baseline)},
             }
         )
-    document = {"machine": on, "seconds": round(seconds), "method": WARM_UP, "results": rows}
+    document = {
+        "machine": on,
+        "seconds": round(seconds),
+        "method": WARM_UP,
+        "results": rows,
+        "tables": [dataclasses.asdict(each) for each in tables],
+    }
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def brief(result: Result) -> str:
     """One line while the benchmarks run."""
-    ours, baseline = (_figure(statistics.median(s), result.unit) for s in _both(result))
+    ours, baseline = (figure(statistics.median(s), result.unit) for s in _both(result))
     return f"{result.case}: {ours}, {result.against} {baseline}"
 
 
@@ -108,7 +126,8 @@ def _both(result: Result) -> tuple[Sequence[float], Sequence[float]]:
     return result.ours, result.baseline
 
 
-def _figure(value: float, unit: Unit) -> str:
+def figure(value: float, unit: Unit) -> str:
+    """With three digits that say something."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f} {unit}"
 

@@ -8,6 +8,8 @@ from typing import Final
 # CSI and OSC sequences, and the two-character escapes: what terminals and IPython colour with.
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 
+_WIDE: Final = re.compile(r"[^\x00-\u2e7f]+")
+
 
 def well_formed(text: str) -> str:
     """*text* without lone surrogates, which no encoder of JSON or UTF-8 takes."""
@@ -39,7 +41,7 @@ def shorten(text: str, limit: int) -> str:
 def estimate_tokens(text: str) -> int:
     """About how many tokens *text* has: four ASCII characters each, others one each; never too few
     by much, since the window must not overflow."""
-    wide = 0 if text.isascii() else sum(1 for c in text if ord(c) > 0x2E7F)
+    wide = 0 if text.isascii() else sum(map(len, _WIDE.findall(text)))
     narrow = len(text) - wide
     return wide + (narrow + 3) // 4
 

@@ -30,9 +30,9 @@ def test_a_little_more_than_the_head_is_whole_too() -> None:
 
 
 def test_the_middle_is_left_out_and_said_to_be() -> None:
-    text = "h" * 500 + "m" * 10_000 + "t" * 250
+    text = "h" * 500 + "m" * 10_000 + "t" * 500
     assert printed(OutputBudget(1000), text) == (
-        "h" * 500 + "\n[… 10,000 bytes left out …]\n" + "t" * 250
+        "h" * 500 + "\n[… 10,000 bytes left out …]\n" + "t" * 500
     )
 
 
@@ -41,12 +41,12 @@ def test_the_middle_is_left_out_and_said_to_be() -> None:
 def test_however_it_is_cut_nothing_is_lost_or_told_wrong(texts: list[str]) -> None:
     whole = "".join(texts)
     out = printed(OutputBudget(400), *texts)
-    if len(whole) <= 300:
+    if len(whole) <= 400:
         assert out == whole
     else:
         assert out.startswith(whole[:200])
-        assert out.endswith(whole[-100:])
-        assert f"{len(whole) - 300:,} bytes left out" in out
+        assert out.endswith(whole[-200:])
+        assert f"{len(whole) - 400:,} bytes left out" in out
 
 
 @settings(database=None)
@@ -54,7 +54,7 @@ def test_however_it_is_cut_nothing_is_lost_or_told_wrong(texts: list[str]) -> No
 def test_it_counts_bytes_and_cuts_between_characters(texts: list[str]) -> None:
     whole = "".join(texts).encode("utf-8", "surrogatepass")
     out = printed(OutputBudget(400), *texts).encode("utf-8", "surrogatepass")
-    assert len(out) <= 300 + 50
+    assert len(out) <= 400 + 50
     note = re.search("\n\\[… ([0-9,]+) bytes left out …\\]\n".encode(), out)
     if note is None:
         assert out == whole
@@ -64,7 +64,25 @@ def test_it_counts_bytes_and_cuts_between_characters(texts: list[str]) -> None:
         assert whole.endswith(tail)
         assert len(head) + len(tail) + int(note[1].replace(b",", b"")) == len(whole)
         assert len(head) > 196
-        assert len(tail) > 96
+        assert len(tail) > 196
+
+
+def test_a_flood_leaves_the_other_stream_its_end() -> None:
+    budget = OutputBudget(400)
+    budget.admit("stdout", "1", "h" * 200)
+    budget.admit("stderr", "1", "e" * 60)
+    for _ in range(50):
+        budget.admit("stdout", "1", "o" * 70)
+    assert budget.settle("1") == {
+        "stderr": "e" * 60,
+        "stdout": f"\n[… {50 * 70 - 140:,} bytes left out …]\n" + "o" * 140,
+    }
+    budget.admit("stdout", "2", "o" * 5000)
+    budget.admit("stderr", "2", "e" * 5000)
+    assert {stream: rest[-100:] for stream, rest in budget.settle("2").items()} == {
+        "stdout": "o" * 100,
+        "stderr": "e" * 100,
+    }
 
 
 def test_each_execution_has_its_own_budget() -> None:

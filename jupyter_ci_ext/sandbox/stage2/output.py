@@ -42,7 +42,7 @@ class _Account:
 
     def __init__(self, limit: int) -> None:
         self.head_left = limit // 2
-        self.tail_limit = limit // 4  # for each of stdout and stderr
+        self.tail_limit = limit - self.head_left  # of stdout and stderr together
         self.tails: dict[str, deque[bytes]] = {}
         self.tail_sizes: dict[str, int] = {}
         self.left_out: dict[str, int] = {}
@@ -97,23 +97,31 @@ class OutputBudget:
         return account
 
     def _keep(self, account: _Account, stream: str, raw: bytes) -> None:
-        tail = account.tails.setdefault(stream, deque())
         kept = raw[_boundary(raw, max(0, len(raw) - account.tail_limit), up=True) :]
-        tail.append(kept)
-        size = account.tail_sizes.get(stream, 0) + len(kept)
-        left_out = account.left_out.get(stream, 0) + len(raw) - len(kept)
-        while size - len(tail[0]) >= account.tail_limit:
-            oldest = len(tail.popleft())
-            size -= oldest
-            left_out += oldest
-        excess = size - account.tail_limit
-        if excess > 0:
-            excess = _boundary(tail[0], excess, up=True)
-            tail[0] = tail[0][excess:]
-            size -= excess
-            left_out += excess
-        account.tail_sizes[stream] = size
-        account.left_out[stream] = left_out
+        account.tails.setdefault(stream, deque()).append(kept)
+        sizes, left_out = account.tail_sizes, account.left_out
+        sizes[stream] = sizes.get(stream, 0) + len(kept)
+        left_out[stream] = left_out.get(stream, 0) + len(raw) - len(kept)
+        # Half of the room is sure for each: a flood on one stream leaves the other its end.
+        while (excess := sum(sizes.values()) - account.tail_limit) > 0:
+            longest = max(sizes, key=sizes.__getitem__)
+            cut = _shorten(
+                account.tails[longest], min(excess, sizes[longest] - account.tail_limit // 2)
+            )
+            sizes[longest] -= cut
+            left_out[longest] += cut
+
+
+def _shorten(tail: deque[bytes], excess: int) -> int:
+    """Drop at least *excess* bytes at the front, up to the end of a character; how many those are."""
+    dropped = 0
+    while tail and dropped + len(tail[0]) <= excess:
+        dropped += len(tail.popleft())
+    if tail and dropped < excess:
+        cut = _boundary(tail[0], excess - dropped, up=True)
+        tail[0] = tail[0][cut:]
+        dropped += cut
+    return dropped
 
 
 def _encode(text: str) -> bytes:
