@@ -9,9 +9,9 @@ is therefore awaited here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -22,7 +22,7 @@ from .faults import disk_fault
 T = TypeVar("T")
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+async def uninterrupted(work: Awaitable[T]) -> T:
     """Run *work* to its end; a cancellation that arrives before or meanwhile is raised afterwards.
 
     Holds against both kinds of cancellation, anyio's scopes and ``asyncio.Task.cancel()``. When
