@@ -15,12 +15,19 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import to_thread
 from ..errors import PayloadTooLarge, StoreError
@@ -44,6 +51,14 @@ class Blob:
     sha256: str
     size: int
     md5: str | None = None
+
+
+class OwnFile(NamedTuple):
+    """A file that nobody else can write to, its hash and size being known."""
+
+    path: Path
+    sha256: str
+    size: int
 
 
 class Blobs:
@@ -102,16 +117,24 @@ class Blobs:
                     await writer.write(chunk)
             return await writer.finish()
 
-    async def adopt(self, path: Path, sha256: str, size: int) -> Blob:
-        """Store a file of our own by moving it here, its hash and size being known.
+    async def adopt(self, files: Sequence[OwnFile]) -> list[Blob]:
+        """Store files of our own by moving them here; many at once cost less than one by one.
 
-        Nobody else may be able to write to it. It is gone from *path* afterwards, or, where the
-        content was there already or *path* is on another file system, the caller's to delete.
+        Nobody else may be able to write to them. A file is gone from its path afterwards, or,
+        where the content was there already or the path is on another file system, the caller's
+        to delete. When it fails that is so of all of them.
         """
-        if not await on_disk(partial(contents.synced_beside, path, self.root), self.root):
-            return await self.put(path)
-        await self.place(path, sha256, size)
-        return Blob(sha256, size)
+        if not files:
+            return []
+        paths = [file.path for file in files]
+        beside = await on_disk(partial(contents.synced_beside, paths, self.root), self.root)
+        await self._settle(
+            [file for file, is_beside in zip(files, beside, strict=True) if is_beside]
+        )
+        return [
+            Blob(file.sha256, file.size) if is_beside else await self.put(file.path)
+            for file, is_beside in zip(files, beside, strict=True)
+        ]
 
     async def read(
         self, sha256: str, start: int = 0, end: int | None = None
@@ -129,11 +152,16 @@ class Blobs:
         """Whether the content is there."""
         return await to_thread.run_sync(self.path(sha256).is_file)
 
-    async def place(self, tmp: Path, sha256: str, size: int) -> None:
-        """Give a synced temporary file its name, unless its content is there; and hold it."""
+    async def place(self, draft: Draft) -> None:
+        """Give a synced draft its name, unless its content is there; and hold it."""
+        await self._settle([OwnFile(draft.path, draft.sha256, draft.size)])
+
+    async def _settle(self, files: Sequence[OwnFile]) -> None:
+        moves = [contents.Move(path, self.path(sha256), size) for path, sha256, size in files]
         async with self._placing:
-            await on_disk(partial(contents.move_to, self.path(sha256), tmp, size), self.root)
-            self._held.setdefault(sha256, []).append(time.monotonic())
+            await on_disk(partial(contents.settle, moves), self.root)
+            for file in files:
+                self._held.setdefault(file.sha256, []).append(time.monotonic())
 
     def let_go(self, sha256: str) -> None:
         """End one hold of a content: its row is stored, or never will be."""
@@ -212,8 +240,8 @@ class BlobWriter:
         await self._worked()
         draft = self._draft
         await on_disk(draft.sync, self._blobs.root)
-        await self._blobs.place(draft.path, draft.sha256, self.size)
-        return Blob(draft.sha256, self.size, draft.md5)
+        await self._blobs.place(draft)
+        return Blob(draft.sha256, draft.size, draft.md5)
 
     async def abandon(self) -> None:
         """Remove what is left of the temporary file."""

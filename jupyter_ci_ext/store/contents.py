@@ -8,7 +8,10 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from .writeback import WriteBack
 
@@ -19,6 +22,9 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # Of more pieces than this a chunk is made: one call of the system for each would cost more.
 _MOST_PIECES = 16
+
+_SYNCS = 4
+"""Files that are synced at a time."""
 
 
 class Draft:
@@ -109,11 +115,20 @@ def open_regular(path: Path) -> int:
     return fd
 
 
-def synced_beside(path: Path, root: Path) -> bool:
-    """Whether *path* is on the file system of *root*; if so it has been synced."""
+def synced_beside(paths: Sequence[Path], root: Path) -> list[bool]:
+    """Which of the files are on the file system of *root*; those have been synced.
+
+    Several at a time: a file system writes down together what it is asked for together.
+    """
+    device = root.stat().st_dev
+    with ThreadPoolExecutor(min(_SYNCS, len(paths))) as syncing:
+        return list(syncing.map(partial(_synced, device=device), paths))
+
+
+def _synced(path: Path, device: int) -> bool:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        if os.fstat(fd).st_dev != root.stat().st_dev:
+        if os.fstat(fd).st_dev != device:
             return False
         os.fsync(fd)
         return True
@@ -121,19 +136,36 @@ def synced_beside(path: Path, root: Path) -> bool:
         os.close(fd)
 
 
-def move_to(place: Path, tmp: Path, size: int) -> None:
-    """Rename *tmp*, which is synced, to *place* for good, unless its content is there."""
-    try:
-        if place.stat().st_size == size:
-            return
-    except FileNotFoundError:
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-    tmp.rename(place)
-    directory = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+class Move(NamedTuple):
+    """A synced file of *size* bytes at *tmp*, to be renamed to *place*."""
+
+    tmp: Path
+    place: Path
+    size: int
+
+
+def settle(moves: Iterable[Move]) -> None:
+    """Rename files for good, but for those whose content is in its place already."""
+    changed: set[Path] = set()
+    for tmp, place, size in moves:
+        folder = place.parent
+        try:
+            there = place.stat().st_size == size
+        except FileNotFoundError:
+            there = False
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                changed.add(folder.parent)
+        if not there:
+            tmp.rename(place)
+        changed.add(folder)  # also of what is there: whoever put it may not have come so far
+    # After all of the renames: the first sync writes them all down, and finds little left to do.
+    for folder in changed:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def unlink(paths: Iterable[Path]) -> int:
