@@ -30,6 +30,7 @@ from . import to_thread
 from .api.lazy import LazyRouter
 from .api.routing import address_pattern
 from .api.telemetry import Telemetry
+from .collector import loading
 from .errors import CodeInterpreterError
 from .kernels.config import SessionPool
 from .kernels.remote.config import RemoteKernels
@@ -377,8 +378,9 @@ class CodeInterpreterApp(Limited, ExtensionApp):
 
 
 def _import_rooms() -> None:
-    for name in _HEAVY:
-        importlib.import_module(name)
+    with loading("rooms"):
+        for name in _HEAVY:
+            importlib.import_module(name)
 
 
 def _show_gauges(sessions: Sessions, data_dir: Path) -> Callable[[], None]:

@@ -9,7 +9,7 @@ name and a line of JSON, numbered from 1.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -35,12 +35,15 @@ class RunLog:
         """The number of the newest event; 0 when there is none."""
         return self._events[-1].seq if self._events else 0
 
-    def append(self, name: str, data: str) -> Event:
-        """Add one event and wake the readers; only the journal calls this, after storing."""
-        event = Event(self.last_seq + 1, name, data)
-        self._events.append(event)
+    def append(self, name: str, data: str) -> None:
+        """Add one event; see `extend`."""
+        self.extend([(name, data)])
+
+    def extend(self, events: Iterable[tuple[str, str]]) -> None:
+        """Add events, each a name and data, and wake the readers; for the journal alone, after storing."""
+        first = self.last_seq + 1
+        self._events += [Event(first + n, name, data) for n, (name, data) in enumerate(events)]
         self._wake()
-        return event
 
     def close(self) -> None:
         """No more events will come; readers finish after the last one."""

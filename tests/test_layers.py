@@ -13,7 +13,7 @@ import jupyter_ci_ext
 PACKAGE = Path(jupyter_ci_ext.__file__).parent
 
 LAYERS = (
-    {"errors", "ids", "lifecycle", "metrics", "quiet", "to_thread"},
+    {"collector", "errors", "ids", "lifecycle", "metrics", "quiet", "to_thread"},
     {"wire", "hub", "site_limits"},
     {"events", "store", "llm", "sandbox"},
     {"kernels"},

@@ -11,6 +11,7 @@ comments only to those who ask for them.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -63,7 +64,7 @@ class EventStream:
         self._after = after
         self._resumable = resumable
         self._keep_alive = keep_alive
-        self._writing = anyio.Lock()
+        self._writing = asyncio.Lock()
         self._last_write = anyio.current_time()
         self._scope = anyio.CancelScope()
 
@@ -133,10 +134,13 @@ class EventStream:
     async def _write(self, text: str) -> None:
         async with self._writing:
             try:
-                with anyio.fail_after(self._handler.api.stall):
-                    if text:
-                        self._handler.write(text)
-                    await self._handler.flush()
+                if text:
+                    self._handler.write(text)
+                flushed = self._handler.flush()
+                if not flushed.done():
+                    with anyio.fail_after(self._handler.api.stall):
+                        await flushed
+                flushed.result()
             except (StreamClosedError, TimeoutError):
                 self._handler.hang_up()
                 self._scope.cancel()

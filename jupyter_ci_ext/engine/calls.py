@@ -44,17 +44,20 @@ class CodeWriter:
     async def write(self, source: str) -> None:
         """More code."""
         code = self._opened()
-        code.source(source)
-        await self._say(code, code.source_delta(source))
+        await self._ledger.journal.say(
+            f"{STEP}.delta",
+            source,
+            code.source(source),
+            half=(code.id, lambda: update_step(code.now())),
+        )
 
     async def log(self, logs: Logs) -> None:
         """More of what it prints; pieces that come quickly go out together."""
         code = self._opened()
-        code.logs(logs.index, logs.text)
         await self._ledger.journal.say(
             f"{STEP}.delta",
             logs.text,
-            lambda text: dump(code.logs_delta(logs.index, text)),
+            code.logs(logs.index, logs.text),
             join=(code.id, logs.index),
             half=(code.id, lambda: update_step(code.now())),
         )

@@ -3,7 +3,7 @@
 `commit` is for changes of state: it returns when rows and events are stored and published. `say` is
 for pieces of messages and steps: it returns at once, and what was said is stored and published
 together a moment later, in one transaction. Whoever reads the log therefore never hears of anything
-that a crash could take back, and a flood costs the store a quarter of its time at most.
+that a crash could take back, and a flood costs the store half of its time at most.
 
 Half-written messages and steps are stored as they are from time to time, so that a crash keeps what
 had been written, and clients that poll see it grow.
@@ -29,7 +29,7 @@ Write = Callable[[Transaction], Awaitable[object]]
 Event = tuple[str, str]
 """Name and one line of JSON."""
 
-_REST: Final = 3.0
+_REST: Final = 1.0
 
 _BEHIND: Final = 32
 """Pieces that wait to be stored from which on the store is slower than who says them."""
@@ -42,12 +42,12 @@ _MOST_PENDING: Final = 2000
 class _Piece:
     name: str
     key: Hashable
-    text: str
+    texts: list[str]
     render: Callable[[str], str]
 
     @property
     def event(self) -> Event:
-        return self.name, self.render(self.text)
+        return self.name, self.render("".join(self.texts))
 
 
 class Journal:
@@ -59,7 +59,7 @@ class Journal:
     """
 
     def __init__(
-        self, store: Store, log: RunLog, *, beat: float = 0.04, snapshot: float = 0.5
+        self, store: Store, log: RunLog, *, beat: float = 0.01, snapshot: float = 0.5
     ) -> None:
         self._store = store
         self._log = log
@@ -69,6 +69,7 @@ class Journal:
         self._halves: dict[str, Callable[[], Write]] = {}
         self._snapshot_at = time.monotonic()
         self._said = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._writing = asyncio.Lock()
 
     @property
@@ -92,9 +93,9 @@ class Journal:
         """
         last = self._pending[-1] if self._pending else None
         if join is not None and last is not None and last.key == join:
-            last.text += text
+            last.texts.append(text)
         else:
-            self._pending.append(_Piece(name, join, text, render))
+            self._pending.append(_Piece(name, join, [text], render))
         if half is not None:
             self._halves[half[0]] = half[1]
         self._said.set()
@@ -124,11 +125,10 @@ class Journal:
         Cancelling it breaks off no transaction.
         """
         while True:
-            halves = bool(self._halves)
-            try:
-                await asyncio.wait_for(self._said.wait(), self._snapshot if halves else None)
-            except asyncio.TimeoutError:
-                pass
+            if self._halves and self._alarm is None:
+                after = self._snapshot_at + self._snapshot - time.monotonic()
+                self._alarm = asyncio.get_running_loop().call_later(max(0.0, after), self._ring)
+            await self._said.wait()
             self._said.clear()
             began = time.monotonic()
             try:
@@ -142,6 +142,11 @@ class Journal:
                 # The next commit meets the same trouble and reports it to who can end the run.
                 await asyncio.sleep(self._snapshot)
             await asyncio.sleep(min(self._beat, _REST * (time.monotonic() - began)))
+
+    def _ring(self) -> None:
+        """It is time for the halves."""
+        self._alarm = None
+        self._said.set()
 
     def _due(self) -> list[Write]:
         """How to write the halves, if it is time."""
@@ -168,5 +173,4 @@ class Journal:
         except BaseException:
             self._pending = pieces + self._pending
             raise
-        for name, data in batch:
-            self._log.append(name, data)
+        self._log.extend(batch)

@@ -29,7 +29,7 @@ class RunLimits:
     """Seconds in which runs may stop by themselves when the server goes down."""
     snapshot: float = 0.5
     """Seconds after which half-written messages and steps are stored as far as they are."""
-    beat: float = 0.04
+    beat: float = 0.01
     """Most seconds a batch of a run's events waits after the one before, so that floods stay cheap."""
     memory: int | None = None
     """Memory the code may use, as the model is told; None: it is not told."""

@@ -79,11 +79,19 @@ class LinkScanner:
             self._linking, self._at, self._depth = True, len(PREFIX), 0
             self._closer = ")" if self._before == "](" else ">" if self._before[-1:] == "<" else ""
             return Plain(piece)
-        most = min(len(PREFIX) - 1, len(self._held))
-        kept = next((n for n in range(most, 0, -1) if PREFIX.startswith(self._held[-n:])), 0)
+        kept = self._prefix_at_end()
         if kept == len(self._held):
             return None
         return Plain(self._take(len(self._held) - kept))
+
+    def _prefix_at_end(self) -> int:
+        """How many characters at the end of what is held may be the beginning of a link."""
+        at = max(0, len(self._held) - len(PREFIX) + 1)
+        while (at := self._held.find(PREFIX[0], at)) >= 0:
+            if PREFIX.startswith(self._held[at:]):
+                return len(self._held) - at
+            at += 1
+        return 0
 
     def _stretch(self) -> Stretch | None:
         end = min(len(self._held), LONGEST)

@@ -128,11 +128,11 @@ class MessageWriter:
 
     async def _plain(self, message: OpenMessage, text: str) -> None:
         """Text without a link; of a model faster than the store, several pieces become one."""
-        delta, journal = message.text(text), self._ledger.journal
+        line, journal = message.text(text), self._ledger.journal
         await journal.say(
             f"{MESSAGE}.delta",
             text,
-            lambda text: dump(delta(text)),
+            line,
             join=("text", message.id) if journal.behind else None,
             half=(message.id, lambda: update(message.now())),
         )

@@ -7,9 +7,10 @@ is what is stored, by construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from jupyter_ci_ext.engine.values import CodeResult
+from jupyter_ci_ext.wire.common import Gapped
 from jupyter_ci_ext.wire.content import (
     Content,
     FilePath,
@@ -64,6 +65,7 @@ class OpenCode:
         self._call_id = call_id
         self._source: list[str] = []
         self._outputs: list[LogsOutput | ImageOutput | DisplayDataOutput | list[str]] = []
+        self._lines: dict[int | None, Gapped] = {}  # of more logs by output, None: of more code
 
     def begin(self) -> RunStepDelta:
         """The first delta, which alone carries the id."""
@@ -71,26 +73,29 @@ class OpenCode:
         call = CodeInterpreterDelta(index=0, id=self._call_id, code_interpreter=piece)
         return step_delta(self._step.id, call)
 
-    def source(self, text: str) -> None:
-        """More code."""
+    def source(self, text: str) -> Gapped:
+        """More code; what comes makes the delta of it, or of more that follows it at once."""
         self._source.append(text)
+        if None not in self._lines:
+            self._lines[None] = Gapped(self._source_delta)
+        return self._lines[None]
 
-    def source_delta(self, text: str) -> RunStepDelta:
-        """The delta for more code."""
+    def _source_delta(self, text: str) -> RunStepDelta:
         call = CodeInterpreterDelta(index=0, code_interpreter=CodeInterpreterPiece(input=text))
         return step_delta(self._step.id, call)
 
-    def logs(self, index: int, text: str) -> None:
-        """More text of output *index*."""
+    def logs(self, index: int, text: str) -> Gapped:
+        """More text of output *index*; what comes makes the delta, as that of `source`."""
         if index == len(self._outputs):
             self._outputs.append([])
         logs = self._outputs[index]
         assert isinstance(logs, list)
         logs.append(text)
-
-    def logs_delta(self, index: int, text: str) -> RunStepDelta:
-        """The delta for more text of output *index*."""
-        return self._output(LogsDelta(index=index, logs=text))
+        if index not in self._lines:
+            self._lines[index] = Gapped(
+                lambda text: self._output(LogsDelta(index=index, logs=text))
+            )
+        return self._lines[index]
 
     def image(self, index: int, file_id: str) -> RunStepDelta:
         """A picture that was shown."""
@@ -186,6 +191,7 @@ class OpenMessage:
         self._length = 0
         self._annotations: list[FilePathAnnotation] = []
         self._refusal: list[str] = []
+        self._line: Gapped | None = None  # of more text
 
     def begin(self) -> list[MessageDelta]:
         """A delta for each picture."""
@@ -197,12 +203,16 @@ class OpenMessage:
             for index, file_id in enumerate(self._pictures)
         ]
 
-    def text(self, text: str) -> Callable[[str], MessageDelta]:
-        """More text; what comes is the delta for it, or for more that follows it at once."""
-        piece: dict[str, object] = {} if self._text else {"annotations": []}
+    def text(self, text: str) -> Gapped:
+        """More text; what comes makes the delta of it, or of more that follows it at once."""
+        if not self._text:
+            line = Gapped(lambda text: self._text_delta({"value": text, "annotations": []}))
+        else:
+            line = self._line or Gapped(lambda text: self._text_delta({"value": text}))
+            self._line = line
         self._text.append(text)
         self._length += len(text)
-        return lambda text: self._text_delta({"value": text, **piece})
+        return line
 
     def link(self, text: str, file_id: str) -> MessageDelta:
         """More text that is a link to a file; says the delta for it."""

@@ -48,8 +48,8 @@ class Reply:
     """
 
     def __init__(self, request: Turn, seen: set[str], *, closed: bool) -> None:
-        self.text = ""
-        self.late_text = ""
+        self._said: list[str] = []
+        self._said_late: list[str] = []
         self.usage = Usage()
         self.finish = "stop"
         self.begun = False
@@ -69,7 +69,7 @@ class Reply:
     def take(self, delta: Delta) -> list[Value]:
         """Fold *delta* in; what is to be passed on now."""
         self.begun = True
-        if isinstance(delta, TextDelta | RefusalDelta):
+        if isinstance(delta, (TextDelta, RefusalDelta)):
             return self._say(delta)
         if isinstance(delta, CodeStarted):
             return self._start("code", delta.index, delta.id, None)
@@ -84,6 +84,16 @@ class Reply:
         elif isinstance(delta, Finished):
             self.finish = delta.reason
         return []
+
+    @property
+    def text(self) -> str:
+        """What it says before any call."""
+        return "".join(self._said)
+
+    @property
+    def late_text(self) -> str:
+        """What it says behind a call."""
+        return "".join(self._said_late)
 
     @property
     def estimated_tokens(self) -> int:
@@ -133,9 +143,9 @@ class Reply:
         if isinstance(delta, RefusalDelta):
             return [RefusalDelta(text)]
         if self._calls:
-            self.late_text += text
+            self._said_late.append(text)
             return []
-        self.text += text
+        self._said.append(text)
         return [TextDelta(text)]
 
     def _start(self, kind: str, index: int, id: str, name: str | None) -> list[Value]:

@@ -74,12 +74,13 @@ def _meaning(
         return _status(error, at, model)
     # In a stream, older clients let the errors of their transport through: known by name.
     names = {kind.__name__ for kind in type(error).__mro__}
-    if names & {"APITimeoutError", "TimeoutException"}:
+    broken = _broken_connection(error)
+    if names & {"APITimeoutError", "TimeoutException"} and broken is None:
         return "timeout", _timeout(error, at), None
     if names & {"APIConnectionError", "TransportError"}:
         if began:
             return "connection", f"The model server at {at.host} broke off in its answer.", None
-        cause = str(error.__cause__ or "").strip()
+        cause = str(getattr(broken, "os_error", broken) or error.__cause__ or "").strip()
         detail = f" ({cause})" if cause else ""
         hint = " Is it running?" if at.is_local else ""
         return "connection", f"Cannot reach the model server at {at.host}{detail}.{hint}", None
@@ -142,6 +143,17 @@ def _in_stream(error: openai.APIError, at: Settings) -> tuple[LLMErrorKind, str,
     if "rate_limit" in code or "429" in code:
         return "rate_limit", words, _try_again(words)
     return "server", f"The model server at {at.host} failed in its answer: {words}", None
+
+
+def _broken_connection(error: Exception) -> BaseException | None:
+    """What aiohttp said of a connection that was refused or broken: its adapter calls that a timeout."""
+    cause: BaseException | None = error
+    while cause is not None:
+        names = {kind.__name__ for kind in type(cause).__mro__}
+        if "ClientConnectionError" in names:
+            return None if "TimeoutError" in names else cause
+        cause = cause.__cause__
+    return None
 
 
 def _timeout(error: Exception, at: Settings) -> str:

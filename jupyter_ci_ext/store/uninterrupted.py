@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -21,6 +22,9 @@ from .faults import disk_fault
 
 T = TypeVar("T")
 
+_tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+"""Those that run something to its end; nobody else knows them, so nobody cancels them."""
+
 
 async def uninterrupted(work: Awaitable[T]) -> T:
     """Run *work* to its end; a cancellation that arrives before or meanwhile is raised afterwards.
@@ -28,7 +32,14 @@ async def uninterrupted(work: Awaitable[T]) -> T:
     Holds against both kinds of cancellation, anyio's scopes and ``asyncio.Task.cancel()``. When
     *work* fails its error wins, with the cancellation as its context.
     """
+    if asyncio.current_task() in _tasks:
+        with anyio.CancelScope(shield=True):
+            result = await work
+        await checkpoint_if_cancelled()
+        return result
     task = asyncio.ensure_future(work)
+    if task is not work:  # it was a coroutine, and the task is ours
+        _tasks.add(task)
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not task.done():

@@ -19,11 +19,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
 from tests.fakes.answers import Answer, Refusal, Script, completion, error, payloads
+from tests.fakes.loopback import Handler, Loopback
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Request:
         return found
 
 
-class ScriptedUpstream:
+class ScriptedUpstream(Loopback):
     """The server; a context manager. ``url`` is the base URL that clients want (…/v1)."""
 
     def __init__(self, models: Sequence[str | dict[str, Any]] = ("scripted",)) -> None:
@@ -58,21 +58,12 @@ class ScriptedUpstream:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._stopping = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.script = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        """The port on loopback."""
-        return int(self._server.server_address[1])
+        super().__init__(_Handler)
 
     @property
     def url(self) -> str:
         """The base URL to give a client."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.root}/v1"
 
     @property
     def chats(self) -> list[Request]:
@@ -99,10 +90,6 @@ class ScriptedUpstream:
         with self._changed:
             return self._changed.wait_for(lambda: ready(self), seconds)
 
-    def __enter__(self) -> ScriptedUpstream:
-        self._thread.start()
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -110,9 +97,7 @@ class ScriptedUpstream:
         trace: TracebackType | None,
     ) -> None:
         self._stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, value, trace)
 
     # ---- called by the handler's threads --------------------------------------------------
 
@@ -152,32 +137,24 @@ class ScriptedUpstream:
             self._changed.notify_all()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    script: ScriptedUpstream
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
 
     def do_GET(self) -> None:
         self._respond({})
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        self._respond(json.loads(self.rfile.read(length) or b"{}"))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client left between head and body: it asked nothing
+            self.close_connection = True
+            self.server.owner._left()
+            return
+        self._respond(json.loads(body or b"{}"))
 
     def _respond(self, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        script = self.server.script._take(Request(self.command, self.path, headers, body))
+        script = self.server.owner._take(Request(self.command, self.path, headers, body))
         if isinstance(script, Refusal):
             self._send_json(script)
         elif body.get("stream"):
@@ -217,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-            self.server.script._left()
+            self.server.owner._left()
 
     def _chunk(self, payload: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(payload), payload))
@@ -231,9 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
             readable, _, _ = select.select([self.connection], [], [], max(0.0, min(left, 0.02)))
             if readable:
                 self.close_connection = True
-                self.server.script._left()
+                self.server.owner._left()
                 return False
-            if self.server.script._stopping.is_set():
+            if self.server.owner._stopping.is_set():
                 self.close_connection = True
                 return False
             if left <= 0:

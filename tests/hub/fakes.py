@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import aiohttp
@@ -20,12 +17,13 @@ from tornado.netutil import bind_sockets
 from jupyter_ci_ext.hub.config import HubModelService
 from jupyter_ci_ext.hub.handlers import Site
 from jupyter_ci_ext.hub.serving import application, site, stop
+from tests.fakes.loopback import Handler, Loopback
 
 SCOPE = "access:services!service=models"
 KEY = "sk-the-key-of-the-site"
 
 
-class TokenHub:
+class TokenHub(Loopback):
     """Answers ``GET /hub/api/user`` for the tokens it was given; a context manager.
 
     ``asked`` counts its answers. While ``broken`` it answers 500 to everything.
@@ -34,17 +32,13 @@ class TokenHub:
     def __init__(self) -> None:
         self.asked = 0
         self.broken = False
+        super().__init__(_Handler)
         self._users: dict[str, dict[str, Any]] = {}
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.hub = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
 
     @property
     def url(self) -> str:
         """The Hub's API."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hub/api"
+        return f"{self.root}/hub/api"
 
     def add(self, name: str, *scopes: str, groups: tuple[str, ...] = (), kind: str = "user") -> str:
         """Make *name* known, with these scopes or those that the service wants; the token."""
@@ -65,41 +59,17 @@ class TokenHub:
         found = self._users.get(token)
         return (200, found) if found else (403, {"status": 403, "message": "Forbidden"})
 
-    def __enter__(self) -> TokenHub:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    hub: TokenHub
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         token = self.headers.get("Authorization", "").partition(" ")[2]
-        status, body = self.server.hub.answer(token)
+        status, body = self.server.owner.answer(token)
         payload = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
 
 
 class Service:

@@ -527,12 +527,14 @@ async def test_a_connection_that_breaks_before_anything_came_is_tried_again(upst
 
 async def test_a_connection_that_breaks_later_is_an_error(upstream, chat):
     upstream.enqueue(cut(after=2), say("never"))
-    deltas = chat().stream(TURN)
+    llm = chat()
+    deltas = llm.stream(TURN)
     assert isinstance(await anext(deltas), TextDelta)
     with pytest.raises(LLMError, match="broke off") as caught:
         await anext(deltas)
     assert caught.value.kind == "connection"
     assert len(upstream.chats) == 1
+    await llm._endpoint.close()
 
 
 async def test_a_break_after_the_end_only_costs_the_usage(upstream, chat):
@@ -620,3 +622,19 @@ async def test_one_function_alone(upstream, chat):
     upstream.enqueue(call("get_weather", {"city": "Oslo"}))
     deltas = await collect(chat(), code=False, functions=(WEATHER,))
     assert functions(deltas) == [("get_weather", '{"city": "Oslo"}')]
+
+
+async def test_a_proxy_is_used_for_the_world_and_not_for_this_machine(upstream, monkeypatch):
+    proxy = upstream.url.removesuffix("/v1")
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    upstream.enqueue(say("through it"), say("past it"))
+    for url, said in (("http://models.example/v1", "through it"), (upstream.url, "past it")):
+        llm = OpenAIChat(Endpoint("main", Settings(base_url=url), Patience(retries=0)))
+        assert text(await collect(llm)) == said
+    assert [request.path for request in upstream.chats] == [
+        "http://models.example/v1/chat/completions",
+        "/v1/chat/completions",
+    ]

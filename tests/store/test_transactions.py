@@ -235,6 +235,29 @@ async def test_uninterrupted_work_ends_before_the_cancellation_is_raised() -> No
     assert ended == [False, True, False]
 
 
+@asynchronous
+async def test_uninterrupted_work_inside_such_work() -> None:
+    ended = []
+
+    async def inner() -> None:
+        await asyncio.sleep(0.03)
+        ended.append("inner")
+
+    async def outer() -> None:
+        with anyio.move_on_after(0.001) as scope:
+            await uninterrupted(inner())
+        assert scope.cancelled_caught
+        await uninterrupted(inner())
+        ended.append("outer")
+
+    task = asyncio.create_task(uninterrupted(outer()))
+    await asyncio.sleep(0.002)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["inner", "inner", "outer"]
+
+
 # ---- opening and closing ----------------------------------------------------------------------
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from jupyter_ci_ext.wire.assistant import Assistant
-from jupyter_ci_ext.wire.common import ListPage, WireObject, dump
+from jupyter_ci_ext.wire.common import Gapped, ListPage, WireObject, dump
 from jupyter_ci_ext.wire.content import ImageFile, Text, TextContent
 from jupyter_ci_ext.wire.deltas import (
     CodeInterpreterDelta,
@@ -197,3 +199,30 @@ def test_schemas_say_what_is_required_and_what_it_is() -> None:
     upload = Upload.model_json_schema(mode="serialization")
     assert "file" in upload["properties"]
     assert "file" not in upload["required"]
+
+
+MAKERS = (
+    lambda text: message_delta("msg_1", TextDelta(index=0, text=TextPiece(value=text))),
+    lambda text: step_delta(
+        "step_1", CodeInterpreterDelta(index=0, code_interpreter=CodeInterpreterPiece(input=text))
+    ),
+    lambda text: step_delta(
+        "step_1",
+        CodeInterpreterDelta(
+            index=0, code_interpreter=CodeInterpreterPiece(outputs=[LogsDelta(index=3, logs=text)])
+        ),
+    ),
+)
+
+
+@given(st.text())
+@example('"\\\u2028\x85\x00\x1f 😀')
+@example("")
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_line_with_a_gap_is_what_the_object_gives(make, text):
+    assert Gapped(make)(text) == dump(make(text))
+
+
+def test_a_line_needs_exactly_one_gap():
+    with pytest.raises(ValueError, match="unpack"):
+        Gapped(lambda text: message_delta("msg_1"))
