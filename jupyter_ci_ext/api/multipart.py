@@ -165,8 +165,10 @@ def _file_name(header: bytes, plain: bytes | None) -> str | None:
     if extended is not None:
         charset, quoted = extended.groups()
         try:
-            return unquote_to_bytes(quoted).decode(charset.decode())
-        except (LookupError, UnicodeDecodeError):
+            name = unquote_to_bytes(quoted).decode(charset.decode())
+            name.encode()  # some charsets spell half characters
+            return name
+        except (LookupError, UnicodeError):
             pass
     if plain is None:
         return None

@@ -111,6 +111,6 @@ class ResourceHandler(BaseHandler):
     def _keep_alive(self) -> float | None:
         """Seconds between comments; only our own clients ask, since others cannot read them."""
         asked = self.request.headers.get("X-CI-Keep-Alive", "")
-        if asked.isascii() and asked.isdigit() and 1 <= int(asked[:4]) <= 60:
+        if asked.isascii() and asked.isdigit() and len(asked) < 4 and 1 <= int(asked) <= 60:
             return float(asked)
         return self.api.keep_alive

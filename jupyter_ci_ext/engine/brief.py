@@ -37,7 +37,7 @@ _RUNS: Final = 20
 """Newest runs of a thread whose code is told to the model."""
 
 _STEPS: Final = 100
-"""Most steps of one run that are read."""
+"""Most steps of an earlier run that are read."""
 
 _MAGIC: Final = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -72,6 +72,7 @@ async def read_brief(
     messages = (await store.messages.page(limits.history, "desc", thread_id=thread_id)).data[::-1]
     runs = (await store.runs.page(_RUNS, "desc", thread_id=thread_id)).data[::-1]
     steps = {each.id: (await store.steps.page(_STEPS, "asc", run_id=each.id)).data for each in runs}
+    steps[run.id] = await store.steps.of_run(run.id)  # what it has done itself it must all know
     thread = await store.threads.get(thread_id)
     folder = (thread.metadata.get(METADATA_KEY) or "") if thread and limits.folders else ""
     uploads = await _uploads(store, run, messages)

@@ -43,8 +43,9 @@ class MessageWriter:
             await self._text(message, self._scanner.feed(text))
 
     async def refuse(self, text: str) -> None:
-        """More of a refusal."""
+        """More of a refusal; words held back as the beginning of a link come before it."""
         message = await self._opened()
+        await self._text(message, self._scanner.close())
         await self._said(message, message.refusal(text))
 
     async def close(self, reason: IncompleteReason | None = None) -> None:

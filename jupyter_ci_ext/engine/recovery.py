@@ -28,8 +28,6 @@ LEFT_BEHIND = (
     "start a new run to go on."
 )
 
-_STEPS = 100
-
 
 async def recover(store: Store, run_id: str, owner: str, now: int) -> Run | None:
     """End the run, which *owner* has left behind, as it deserves; *now* in Unix seconds.
@@ -48,7 +46,7 @@ async def recover(store: Store, run_id: str, owner: str, now: int) -> Run | None
 
 
 async def _end(tx: Transaction, run: Run, now: int) -> Run:
-    steps = (await tx.steps.page(_STEPS, "asc", run_id=run.id)).data
+    steps = await tx.steps.of_run(run.id)
     usage = Usage()
     for step in steps:
         usage = add_usage(usage, step.usage or Usage())

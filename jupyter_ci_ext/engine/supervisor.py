@@ -140,13 +140,13 @@ class Supervisor:
 
     async def _recovered(self, run: Run) -> None:
         """Tell of the end of a run that a dead server left behind."""
-        steps = (await self._store.steps.page(100, "asc", run_id=run.id)).data
+        steps = await self._store.steps.of_run(run.id)
         self._over(finished(run, steps, unix_now() - run.created_at))
 
     async def _resume(self, run: Run) -> None:
         """Wait again for outputs of functions, with all events the run has had."""
         events = [Event(*event) for event in await self._store.events.since(run.id)]
-        steps = (await self._store.steps.page(100, "asc", run_id=run.id)).data
+        steps = await self._store.steps.of_run(run.id)
         live = self._new(run, self._bus.open(run.id, events), steps)
         self._begin(live, live.work())
 

@@ -318,6 +318,8 @@ class Connection:
         parent = message["parent_header"]
         parent_id = parent.get("msg_id") if isinstance(parent, dict) else None
         parent_id = parent_id if isinstance(parent_id, str) else ""  # anything may come
+        if not isinstance(msg_type, str):
+            return
         request = self._request
         if channel == "iopub":
             self._published.set()

@@ -69,6 +69,10 @@ class ClearOutput:
     wait: bool = False
 
 
+MOST_LEVELS = 100
+"""Deeper than this nothing is nested that makes sense; what is could not be stored or sent."""
+
+
 def from_message(
     msg_type: str, content: object
 ) -> StreamText | DisplayData | ErrorOutput | ClearOutput | None:
@@ -76,7 +80,10 @@ def from_message(
     if not isinstance(content, dict):
         return None
     convert = _CONVERT.get(msg_type)
-    return convert(_storable(content)) if convert else None
+    try:
+        return convert(_storable(content)) if convert else None
+    except RecursionError:
+        return None
 
 
 def _storable(content: dict[str, Any]) -> dict[str, Any]:
@@ -88,15 +95,18 @@ def _storable(content: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _encodes(value: object) -> bool:
+def _encodes(value: object, levels: int = MOST_LEVELS) -> bool:
+    if not levels:
+        raise RecursionError
     if isinstance(value, str):
         try:
             return value.isascii() or bool(value.encode())
         except UnicodeEncodeError:
             return False
     if isinstance(value, dict):
-        return all(_encodes(key) and _encodes(inner) for key, inner in value.items())
-    return all(map(_encodes, value)) if isinstance(value, list) else True
+        pairs = value.items()
+        return all(_encodes(key) and _encodes(inner, levels - 1) for key, inner in pairs)
+    return not isinstance(value, list) or all(_encodes(each, levels - 1) for each in value)
 
 
 def _stream(content: dict[str, Any]) -> StreamText | None:

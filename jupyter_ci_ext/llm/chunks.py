@@ -29,12 +29,15 @@ from jupyter_ci_ext.llm.fence import FenceReader
 from jupyter_ci_ext.llm.folding import SourceReader
 from jupyter_ci_ext.llm.inline import CODE_NAMES, InlineReader
 from jupyter_ci_ext.llm.openai_prompt import code_tool_name
-from jupyter_ci_ext.llm.pieces import Pairs, Thoughtless
+from jupyter_ci_ext.llm.pieces import Pairs, Thoughtless, joined
 
 Reason = Literal["stop", "length", "calls", "content_filter"]
 
 #: How many characters after a fenced call are waited for, in the hope of the usage at the end.
 DROPPED_MAX = 200
+
+#: No answer has as many tokens; what tells of more tells nothing.
+MOST_TOKENS = 2**53
 
 
 @dataclass
@@ -71,6 +74,7 @@ class ChunkReader:
             json_answer=(turn.response_format or {}).get("type") in ("json_object", "json_schema"),
         )
         self._pairs = Pairs()
+        self._refusal = Pairs()
         self._thoughtless = Thoughtless()
         self._calls: list[_Call] = []
         self._announced = 0
@@ -93,7 +97,7 @@ class ChunkReader:
         if usage is not None:
             self._usage = _usage(usage)
         out: list[Delta] = []
-        for choice in _of(chunk, "choices") or ():
+        for choice in _list_of(chunk, "choices"):
             delta = _of(choice, "delta")
             if delta is not None:
                 self._delta(delta, out)
@@ -112,6 +116,8 @@ class ChunkReader:
             out += self._number(self._fence.feed(rest) + self._fence.close())
         else:
             self._close_inline(rest, out)
+        if refused := self._refusal.close():
+            out.append(RefusalDelta(refused))
         for call in self._calls:
             self._close_call(call, out)
         if self._usage is not None:
@@ -130,9 +136,9 @@ class ChunkReader:
             elif text := self._inline.feed(text):
                 out.append(TextDelta(text))
         refusal = _of(delta, "refusal")
-        if isinstance(refusal, str) and refusal:
-            out.append(RefusalDelta(refusal))
-        for piece in _of(delta, "tool_calls") or ():
+        if isinstance(refusal, str) and (text := self._refusal.feed(refusal)):
+            out.append(RefusalDelta(text))
+        for piece in _list_of(delta, "tool_calls"):
             self._call_piece(piece, out)
 
     def _number(self, deltas: list[Delta]) -> list[Delta]:
@@ -158,8 +164,8 @@ class ChunkReader:
 
     def _call_piece(self, piece: Any, out: list[Delta]) -> None:
         function = _of(piece, "function")
-        name = _of(function, "name") or ""
-        call = self._call_of(_of(piece, "index"), _of(piece, "id"), name)
+        name = _text_of(function, "name")
+        call = self._call_of(_of(piece, "index"), _text_of(piece, "id"), name)
         if name and not call.name:
             call.name = name
         arguments = _of(function, "arguments")
@@ -171,7 +177,7 @@ class ChunkReader:
         if arguments:
             self._take(call, arguments, out)
 
-    def _call_of(self, key: Any, call_id: str | None, name: str) -> _Call:
+    def _call_of(self, key: Any, call_id: str, name: str) -> _Call:
         """The call a piece belongs to: by index, by id, or else the last one."""
         last = self._calls[-1] if self._calls else None
         same = (c for c in reversed(self._calls) if c.key == key)
@@ -233,10 +239,22 @@ def _of(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
+def _text_of(value: Any, name: str) -> str:
+    """A field that is text; empty where it is missing, or anything else."""
+    text = _of(value, name)
+    return joined(text) if isinstance(text, str) else ""
+
+
+def _list_of(value: Any, name: str) -> list[Any]:
+    """A field that is a list; empty where it is missing, or anything else."""
+    found = _of(value, name)
+    return found if isinstance(found, list) else []
+
+
 def _usage(usage: Any) -> Usage:
     def count(of: Any, name: str) -> int:
         value = _of(of, name)
-        return value if isinstance(value, int) else 0
+        return value if type(value) is int and 0 <= value <= MOST_TOKENS else 0
 
     return Usage(
         prompt_tokens=count(usage, "prompt_tokens"),

@@ -37,6 +37,10 @@ class Steps(Table[RunStep]):
         """The steps of the run that are not over, oldest first."""
         return await self._select([*_of(run_id), ("status = 'in_progress'", ())])
 
+    async def of_run(self, run_id: str) -> list[RunStep]:
+        """All steps of the run, oldest first."""
+        return await self._select(_of(run_id))
+
     async def page(
         self,
         limit: int = 20,

@@ -54,6 +54,7 @@ async def test_the_ways_to_bring_a_key(bare, server: ServerApp, headers) -> None
         ({}, None),
         ({"Authorization": "Basic dXNlcjpwYXNz"}, None),
         ({"Authorization": "Basic ???"}, None),
+        ({"Authorization": "Basic \x9b\xff"}, None),
         ({"Authorization": "Bearer "}, None),
         ({"Authorization": "Bearer x"}, "invalid_api_key"),
         ({"api-key": "x"}, "invalid_api_key"),

@@ -66,6 +66,11 @@ async def test_any_chunking_gives_the_same() -> None:
         ('filename="你好.txt"', "你好.txt"),
         ("filename=\"x\"; filename*=UTF-8''%E4%BD%A0%E5%A5%BD.txt", "你好.txt"),
         ("filename*=utf-8''a%20b.txt", "a b.txt"),
+        # charsets that raise errors of their own, or decode to half characters
+        ("filename=\"x\"; filename*=undefined''a", "x"),
+        ("filename=\"x\"; filename*=punycode''%ff", "x"),
+        ("filename=\"x\"; filename*=utf-7''+2AA-", "x"),
+        ("filename=\"x\"; filename*=unicode_escape''%5Cud800", "x"),
         ('filename="../../etc/passwd"', "../../etc/passwd"),
         ('filename="text/csv"', "text/csv"),
         ('filename="a%22b%0D%0Ac.txt"', 'a"b\r\nc.txt'),

@@ -11,13 +11,14 @@ from jupyter_ci_ext.engine.limits import RunLimits
 from jupyter_ci_ext.engine.recovery import LEFT_BEHIND, recover
 from jupyter_ci_ext.errors import InvalidRequest
 from jupyter_ci_ext.kernels.outputs import StreamText
-from jupyter_ci_ext.llm.base import TextDelta
+from jupyter_ci_ext.llm.base import CallResult, TextDelta
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.wire.run import Run
+from jupyter_ci_ext.wire.run_step import MessageCreation, MessageCreationDetails, RunStep
 
 from .folding import check_stream
-from .house import House, Recorded, eventually, house_in, runs
-from .models import ScriptedLLM, codes, says
+from .house import House, Recorded, eventually, function, house_in, runs
+from .models import ScriptedLLM, calls, codes, says
 from .sessions import Cell, ScriptedSessions
 
 QUICK = RunLimits(beat=0.0, snapshot=0.0)
@@ -175,3 +176,52 @@ async def test_a_run_whose_thread_is_deleted_ends_quietly(tmp_path: Path) -> Non
         async for _ in log.follow():
             pass
         assert not house.supervisor.busy
+
+
+@runs
+async def test_a_run_of_many_steps_is_known_whole(tmp_path: Path) -> None:
+    """However many steps it has, what was called last is what its outputs are for."""
+    llm = ScriptedLLM(calls(("call_p", "f", "{}")))
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w"), QUICK) as house:
+        run = await house.queue(await house.thread(), tools=[function("f")])
+        async with house.store.transaction() as tx:
+            for n in range(120):
+                await tx.steps.insert(past_step(run, n))
+        await house.supervisor.submit(run)
+        await house.until(run, "requires_action")
+    llm = ScriptedLLM(calls(("call_q", "f", "{}")), [TextDelta("Half"), asyncio.Event()])
+    async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w2"), QUICK) as house:
+        log = house.supervisor.log(run.id)
+        assert log is not None
+        house.since[run.id] = log.last_seq
+        for call_id, output in (("call_p", "first"), ("call_q", "second")):
+            await house.supervisor.submit_outputs(run.thread_id, run.id, {call_id: output})
+            if call_id == "call_p":
+                await house.until(run, "requires_action")
+        await llm.streaming.wait()
+        told = [[m.text for m in turn.messages if isinstance(m, CallResult)] for turn in llm.asked]
+        assert [texts[-1] for texts in told] == ["first", "second"]
+        await crash(house)
+    async with house_in(tmp_path, ScriptedLLM(), ScriptedSessions(tmp_path / "w3")) as house:
+        steps = await house.store.steps.of_run(run.id)
+        stored = await house.store.runs.get(run.id)
+    assert stored is not None
+    assert stored.status == "failed"
+    assert [step.status for step in steps[120:]] == ["completed", "completed", "failed"]
+    assert all(step.expires_at is None for step in steps)
+
+
+def past_step(run: Run, number: int) -> RunStep:
+    """A message that the run has written."""
+    message = MessageCreation(message_id=f"msg_{number}")
+    return RunStep(
+        id=f"step_{number}",
+        created_at=run.created_at,
+        run_id=run.id,
+        assistant_id=run.assistant_id,
+        thread_id=run.thread_id,
+        type="message_creation",
+        status="completed",
+        expires_at=run.expires_at,
+        step_details=MessageCreationDetails(message_creation=message),
+    )

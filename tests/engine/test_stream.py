@@ -25,7 +25,7 @@ from jupyter_ci_ext.llm.base import (
     Usage,
     UserMessage,
 )
-from jupyter_ci_ext.wire.content import RefusalContent, TextContent
+from jupyter_ci_ext.wire.content import RefusalContent, Text, TextContent
 from jupyter_ci_ext.wire.tools import Tool
 
 from .house import CODE as CODE_TOOL
@@ -233,6 +233,17 @@ async def test_a_refusal_is_a_part_of_its_own(tmp_path: Path) -> None:
     async with house_in(tmp_path, llm, ScriptedSessions(tmp_path / "w")) as house:
         done = await house.go()
     assert done.messages[0].content == [RefusalContent(refusal="I cannot.")]
+
+
+@pytest.mark.parametrize("before", ["s", "Words sand", "sandbox:/mnt/data/t.c"])
+@runs
+async def test_a_refusal_behind_words_that_may_begin_a_link(tmp_path: Path, before: str) -> None:
+    """What was held back comes before the refusal, and does not take its number."""
+    reply = [TextDelta(before), RefusalDelta("I can"), RefusalDelta("not."), Finished("stop")]
+    async with house_in(tmp_path, ScriptedLLM(reply), ScriptedSessions(tmp_path / "w")) as house:
+        done = await house.go()
+    text = TextContent(text=Text(value=before))
+    assert done.messages[0].content == [text, RefusalContent(refusal="I cannot.")]
 
 
 @runs

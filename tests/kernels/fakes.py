@@ -83,7 +83,17 @@ class RudeTransport(InstantTransport):
 
     def _answer(self, msg_id: str, msg_type: str, content: dict[str, Any]) -> None:
         for channel in ("iopub", "shell"):
-            for kind in ("stream", "status", "error", "execute_reply", "shutdown_reply", ""):
+            kinds = (
+                "stream",
+                "status",
+                "error",
+                "execute_reply",
+                "shutdown_reply",
+                "",
+                None,
+                ["x"],
+            )
+            for kind in kinds:
                 for nonsense in (None, 3, "text", [], {"text": 3}, {"data": None}):
                     if kind != "shutdown_reply" or not isinstance(nonsense, dict):
                         self.answer(channel, msg_id, kind, nonsense)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from jupyter_ci_ext.kernels.outputs import (
+    MOST_LEVELS,
     ClearOutput,
     DisplayData,
     ErrorOutput,
@@ -52,6 +53,16 @@ from jupyter_ci_ext.kernels.outputs import (
 )
 def test_messages_become_values(msg_type: str, content: dict[str, Any], value: object) -> None:
     assert from_message(msg_type, content) == value
+
+
+@pytest.mark.parametrize("levels", [50, 200, 2000])
+def test_what_is_nested_too_deeply_is_no_output(levels: int) -> None:
+    nested: Any = 1
+    for _ in range(levels):
+        nested = [nested]
+    data = {"data": {"application/json": nested, "text/plain": "x"}, "metadata": {}}
+    assert (from_message("display_data", data) is not None) == (levels < MOST_LEVELS)
+    assert from_message("error", {"ename": nested, "traceback": []}) is None or levels < MOST_LEVELS
 
 
 @pytest.mark.parametrize("msg_type", ["stream", "display_data", "execute_result", "clear_output"])

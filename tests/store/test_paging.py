@@ -150,6 +150,108 @@ def test_walking_while_others_write(
     asyncio.run(scenario())
 
 
+class Walker:
+    """A client that reads a list page by page, as the API's clients do.
+
+    It goes on from the last object of a page; where that has been deleted meanwhile it is refused,
+    and goes on from the newest of those before it that is still there, or begins anew.
+    """
+
+    def __init__(self, thread: Thread, order: Order, limit: int, cursor: str) -> None:
+        self.met: list[str] = []
+        self.over = False
+        self._thread = thread
+        self._order = order
+        self._limit = limit
+        self._name = cursor
+        self._trail: list[str] = []
+
+    async def step(self, store: Store) -> None:
+        """Read one more page."""
+        cursors = {self._name: self._trail[-1]} if self._trail else {}
+        if self._name == "before" and not cursors:
+            cursors = {"before": await self._furthest(store)}
+        try:
+            page = await store.messages.page(
+                self._limit, self._order, thread_id=self._thread.id, **cursors
+            )
+        except InvalidRequest as refused:
+            if refused.param != self._name or not self._trail:
+                raise
+            self._trail.pop()
+            return
+        found = ids(page) if self._name == "after" else ids(page)[::-1]
+        self.met += found
+        self._trail += found
+        self.over = not page.has_more
+
+    async def _furthest(self, store: Store) -> str:
+        """The object at the end of the list, from which one turns back."""
+        order: Order = "desc" if self._order == "asc" else "asc"
+        [last] = ids(await store.messages.page(1, order, thread_id=self._thread.id))
+        self.met.append(last)
+        self._trail.append(last)
+        return last
+
+
+Change = tuple[bool, int]
+"""True and how many are added, or false and which one is deleted, counted around."""
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    order=st.sampled_from(["asc", "desc"]),
+    cursor=st.sampled_from(["after", "before"]),
+    at_first=st.integers(1, 12),
+    limit=st.integers(1, 5),
+    changes=st.lists(
+        st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=3), max_size=12
+    ),
+)
+def test_walking_while_others_add_and_delete(
+    tmp_path_factory: pytest.TempPathFactory,
+    order: Order,
+    cursor: str,
+    at_first: int,
+    limit: int,
+    changes: list[list[Change]],
+) -> None:
+    """Nothing twice, in order, and all that was there from the first page to the last."""
+
+    async def scenario() -> None:
+        async with opened(tmp_path_factory.mktemp("walk")) as store:
+            thread, other = await add_thread(store), await add_thread(store)
+            all_ever = await add_messages(store, thread, at_first)
+            there = list(all_ever)
+            walker = Walker(thread, order, limit, cursor)
+            await walker.step(store)
+            left = iter(changes)
+            for _ in range(200):
+                if walker.over:
+                    break
+                reading = asyncio.ensure_future(walker.step(store))
+                for adds, number in next(left, []):
+                    if adds:
+                        new = await add_messages(store, thread, 1 + number % 3)
+                        await add_messages(store, other, 1)
+                        all_ever += new
+                        there += new
+                    elif len(there) > 1:
+                        gone = there.pop(number % len(there))
+                        async with store.transaction() as tx:
+                            assert await tx.messages.delete(gone)
+                await reading
+            assert walker.over, "the walk does not end"
+        position = {id: n for n, id in enumerate(all_ever)}
+        walked = [position[id] for id in walker.met]
+        ascending = (order == "asc") == (cursor == "after")
+        assert walked == sorted(set(walked), reverse=not ascending)
+        stayed = {id for id in all_ever[:at_first] if id in there}
+        assert stayed <= set(walker.met)
+
+    asyncio.run(scenario())
+
+
 class StepCounter(Access):
     """Reads a database and counts the steps that SQLite's machine takes for it."""
 

@@ -1,0 +1,1 @@
+"""What runs for minutes or hours: load, faults and fuzzing, each with a short version for every day."""
