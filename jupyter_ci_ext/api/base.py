@@ -185,8 +185,15 @@ class BaseHandler(APIHandler):
         # not the json module, which is slow where it indents; imported by whatever made the body
         from pydantic_core import to_json
 
+        self.write_text(to_json(body, indent=2))
+
+    def write_text(self, text: str | bytes) -> None:
+        """Answer with what is JSON already."""
         self.stamp()
-        self.finish(to_json(body, indent=2))
+        self.finish(text)
+
+    def compute_etag(self) -> None:
+        """No tag: nobody asks whether an object is still the same, and whole lists would be hashed."""
 
     def hang_up(self) -> None:
         """Close the connection of a client that is gone, or takes nothing more."""

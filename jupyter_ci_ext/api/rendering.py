@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ..events import Event
 from ..wire import azure, v1
 from ..wire.common import dump
-from ..wire.include import EventFilter
+from ..wire.include import EventFilter, may_be_left_out
 from .dialect import Dialect
 
 JSON = dict[str, Any]
@@ -64,5 +64,5 @@ def _may_be_filtered(event: Event) -> bool:
     if event.name == "thread.run.step.delta":
         return '"outputs"' in event.data
     if event.name.startswith("thread.run.step."):
-        return '"display_data"' in event.data or '"file_search"' in event.data
+        return may_be_left_out(event.data)
     return False

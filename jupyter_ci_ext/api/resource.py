@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from ..errors import InvalidRequest
 from ..wire import azure
 from ..wire.run import ACTIVE, Run
 from ..wire.run_params import RunQuery
+from ..wire.stored import StoredPage
 from ..wire.v1_params import parse_v1
 from ..wire.validation import parse, read_json
 from .base import BaseHandler
@@ -51,10 +53,16 @@ class ResourceHandler(BaseHandler):
 
     # ---- out -------------------------------------------------------------------------------
 
-    def reply(self, value: BaseModel) -> None:
+    def reply(self, value: BaseModel | StoredPage[Any]) -> None:
         """Answer with an object, a page or a deletion."""
         plain = self.dialect == OPENAI_V2
-        self.write_json(value if plain else translate(value.model_dump(mode="json"), self.dialect))
+        if not isinstance(value, StoredPage):
+            data = value if plain else translate(value.model_dump(mode="json"), self.dialect)
+            self.write_json(data)
+        elif plain:
+            self.write_text(value.to_json())
+        else:
+            self.write_json(translate(from_json(value.to_json()), self.dialect))
 
     def reply_run(self, run: Run) -> None:
         """Answer with a run; pollers are told when to come back while it is not over."""

@@ -7,12 +7,13 @@ from typing import Any
 from ..errors import InvalidRequest, NotFound
 from ..ids import new_id
 from ..store.database import Store
-from ..store.transaction import Tables
+from ..store.transaction import Tables, Transaction
 from ..wire.assistant import Assistant
 from ..wire.assistant_params import CreateAssistant, ModifyAssistant
 from ..wire.choice_params import to_format
 from ..wire.common import Deleted, ListPage
 from ..wire.params import ListQuery
+from ..wire.stored import StoredPage
 from ..wire.tool_params import (
     ToolResourcesParam,
     changed_resources,
@@ -54,39 +55,49 @@ class Assistants:
             metadata=params.metadata or {},
             response_format=to_format(params.response_format),
         )
-        async with self._store.transaction() as tx:
+
+        async def add(tx: Transaction) -> Assistant:
             await _check_files(tx, params.tool_resources)
             await tx.assistants.insert(assistant)
-        return assistant
+            return assistant
+
+        return await self._store.writing(add)
 
     async def get(self, id: str) -> Assistant:
         """The assistant; raises `NotFound`."""
         return await require_assistant(self._store, id)
 
-    async def list(self, query: ListQuery) -> ListPage[Assistant]:
+    async def list(self, query: ListQuery) -> StoredPage[Assistant]:
         """One page of all assistants."""
-        page = await self._store.assistants.page(
-            query.limit, query.order, query.after, query.before
+        return await self._store.reading(
+            lambda tables: tables.assistants.page(
+                query.limit, query.order, query.after, query.before
+            )
         )
-        return ListPage.of(page.data, page.has_more)
 
     async def modify(self, id: str, params: ModifyAssistant) -> Assistant:
         """The assistant with what is given in place of what was there."""
         await require_assistant(self._store, id)
         if params.model is not None:
             await self._models.check(params.model)
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Assistant:
             await _check_files(tx, params.tool_resources)
             old = await require_assistant(tx, id)
             assistant = old.model_copy(update=_changes(old, params))
             await tx.assistants.update(assistant)
-        return assistant
+            return assistant
+
+        return await self._store.writing(change)
 
     async def delete(self, id: str) -> Deleted:
         """Remove the assistant; its threads and runs stay."""
-        async with self._store.transaction() as tx:
+
+        async def remove(tx: Transaction) -> None:
             await require_assistant(tx, id)
             await tx.assistants.delete(id)
+
+        await self._store.writing(remove)
         return Deleted(id=id, object="assistant.deleted")
 
     # ---- files, as v1 has them ------------------------------------------------------------

@@ -12,9 +12,9 @@ from ..store.database import Store
 from ..store.files import StoredFile
 from ..store.transaction import Transaction
 from ..wire.assistant import Assistant
-from ..wire.common import ListPage
 from ..wire.file import File, FileDeleted
 from ..wire.file_params import CreateFile, FileListQuery
+from ..wire.stored import StoredPage
 from ..wire.thread import Thread
 from .lookup import now, require_file
 
@@ -61,12 +61,13 @@ class Files:
         """The file; raises `NotFound`."""
         return (await require_file(self._store, id)).file
 
-    async def list(self, query: FileListQuery) -> ListPage[File]:
+    async def list(self, query: FileListQuery) -> StoredPage[File]:
         """One page of all files, or of those of one purpose."""
-        page = await self._store.files.page(
-            query.limit, query.order, query.after, purpose=query.purpose
+        return await self._store.reading(
+            lambda tables: tables.files.page(
+                query.limit, query.order, query.after, purpose=query.purpose
+            )
         )
-        return ListPage.of([stored.file for stored in page.data], page.has_more)
 
     async def content(self, id: str) -> StoredFile:
         """The file with the whereabouts of its content; raises `NotFound`."""

@@ -79,11 +79,12 @@ async def require_files(tables: Tables, named: Iterable[tuple[str, str]]) -> Non
             raise InvalidRequest(f"No such File object: {id[:_SHOWN]}", param=param)
 
 
-async def look_after_thread(store: Store, supervisor: RunSupervisor, thread_id: str) -> None:
-    """End the run that holds a thread, if the server at work on it has died."""
+async def look_after_thread(store: Store, supervisor: RunSupervisor, thread_id: str) -> bool:
+    """End the run that holds a thread, if the server at work on it has died; was there a run?"""
     active = await store.runs.get_active(thread_id)
     if active is not None:
         await supervisor.look_after(active)
+    return active is not None
 
 
 def _found(obj: T | None, kind: str, id: str) -> T:

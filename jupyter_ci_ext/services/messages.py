@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ..errors import NotFound
+from ..errors import InvalidRequest, NotFound
 from ..ids import new_id
 from ..store.database import Store
-from ..store.transaction import Transaction
+from ..store.transaction import Tables, Transaction
 from ..wire.common import Deleted, ListPage
 from ..wire.message import Message
 from ..wire.message_params import CreateMessage, MessageListQuery, ModifyMessage
 from ..wire.params import ListQuery
+from ..wire.stored import StoredPage
 from ..wire.thread import Thread
 from ..wire.v1 import MessageFile
 from .attached import page_of
@@ -26,44 +27,60 @@ class Messages:
 
     async def create(self, thread_id: str, params: CreateMessage) -> Message:
         """Add a message; raises `InvalidRequest` while a run holds the thread."""
-        await look_after_thread(self._store, self._supervisor, thread_id)
-        async with self._store.transaction() as tx:
+
+        async def add(tx: Transaction) -> Message:
             thread = await require_thread(tx, thread_id)
             await tx.runs.require_idle(thread_id)
             _, message = await add_message(tx, thread, params)
-        return message
+            return message
+
+        try:
+            return await self._store.writing(add)
+        except InvalidRequest:
+            if not await look_after_thread(self._store, self._supervisor, thread_id):
+                raise
+            return await self._store.writing(add)
 
     async def get(self, thread_id: str, id: str) -> Message:
         """The message; raises `NotFound`."""
         return await require_message(self._store, thread_id, id)
 
-    async def list(self, thread_id: str, query: MessageListQuery) -> ListPage[Message]:
+    async def list(self, thread_id: str, query: MessageListQuery) -> StoredPage[Message]:
         """One page of the thread's messages, or of those one run wrote."""
-        await require_thread(self._store, thread_id)
-        page = await self._store.messages.page(
-            query.limit,
-            query.order,
-            query.after,
-            query.before,
-            thread_id=thread_id,
-            run_id=query.run_id,
-        )
-        return ListPage.of(page.data, page.has_more)
+
+        async def page(tables: Tables) -> StoredPage[Message]:
+            await require_thread(tables, thread_id)
+            return await tables.messages.page(
+                query.limit,
+                query.order,
+                query.after,
+                query.before,
+                thread_id=thread_id,
+                run_id=query.run_id,
+            )
+
+        return await self._store.reading(page)
 
     async def modify(self, thread_id: str, id: str, params: ModifyMessage) -> Message:
         """The message with other metadata."""
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Message:
             message = await require_message(tx, thread_id, id)
             if params.given("metadata"):
                 message = message.model_copy(update={"metadata": params.metadata or {}})
                 await tx.messages.update(message)
-        return message
+            return message
+
+        return await self._store.writing(change)
 
     async def delete(self, thread_id: str, id: str) -> Deleted:
         """Remove the message."""
-        async with self._store.transaction() as tx:
+
+        async def remove(tx: Transaction) -> None:
             await require_message(tx, thread_id, id)
             await tx.messages.delete(id)
+
+        await self._store.writing(remove)
         return Deleted(id=id, object="thread.message.deleted")
 
     # ---- files, as v1 has them ------------------------------------------------------------

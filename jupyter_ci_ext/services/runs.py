@@ -8,10 +8,9 @@ from ..engine.limits import RunLimits
 from ..errors import InvalidRequest
 from ..ids import new_id
 from ..store.database import Store
-from ..store.transaction import Transaction
+from ..store.transaction import Tables, Transaction
 from ..wire.assistant import Assistant
 from ..wire.choice_params import to_choice, to_format
-from ..wire.common import ListPage
 from ..wire.params import ListQuery
 from ..wire.run import ACTIVE, Run, TruncationStrategy
 from ..wire.run_params import (
@@ -20,6 +19,7 @@ from ..wire.run_params import (
     ModifyRun,
     SubmitToolOutputsParams,
 )
+from ..wire.stored import StoredPage
 from ..wire.thread import Thread
 from ..wire.thread_params import CreateThread
 from ..wire.tool_params import (
@@ -65,7 +65,8 @@ class Runs:
         await require_thread(self._store, thread_id)
         assistant = await self._assistant(params)
         await look_after_thread(self._store, self._supervisor, thread_id)
-        async with self._store.transaction() as tx:
+
+        async def add(tx: Transaction) -> Run:
             thread = await require_thread(tx, thread_id)
             for n, message in enumerate(params.additional_messages or ()):
                 thread, _ = await add_message(tx, thread, message, f"additional_messages[{n}].")
@@ -75,6 +76,9 @@ class Runs:
                 instructions = "\n".join(part for part in parts if part)
                 run = run.model_copy(update={"instructions": instructions})
             await _insert(tx, run)
+            return run
+
+        run = await self._store.writing(add)
         await self._supervisor.submit(run)
         return run
 
@@ -83,7 +87,8 @@ class Runs:
     ) -> tuple[Thread, Run]:
         """Make a thread and begin a run on it; both or neither are stored."""
         assistant = await self._assistant(params)
-        async with self._store.transaction() as tx:
+
+        async def add(tx: Transaction) -> tuple[Thread, Run]:
             thread = await make_thread(tx, params.thread or CreateThread(), "thread.")
             run = self._new_run(thread, assistant, params, lifetime)
             if params.tool_resources is not None:
@@ -93,6 +98,9 @@ class Runs:
                 resources = changed_resources(run.tool_resources, params.tool_resources, run.tools)
                 run = run.model_copy(update={"tool_resources": resources})
             await _insert(tx, run)
+            return thread, run
+
+        thread, run = await self._store.writing(add)
         await self._supervisor.submit(run)
         return thread, run
 
@@ -101,24 +109,30 @@ class Runs:
         run = await require_run(self._store, thread_id, id)
         return await self._supervisor.look_after(run)
 
-    async def list(self, thread_id: str, query: ListQuery) -> ListPage[Run]:
+    async def list(self, thread_id: str, query: ListQuery) -> StoredPage[Run]:
         """One page of the thread's runs."""
-        await require_thread(self._store, thread_id)
-        page = await self._store.runs.page(
-            query.limit, query.order, query.after, query.before, thread_id=thread_id
-        )
-        return ListPage.of(page.data, page.has_more)
+
+        async def page(tables: Tables) -> StoredPage[Run]:
+            await require_thread(tables, thread_id)
+            return await tables.runs.page(
+                query.limit, query.order, query.after, query.before, thread_id=thread_id
+            )
+
+        return await self._store.reading(page)
 
     async def modify(self, thread_id: str, id: str, params: ModifyRun) -> Run:
         """The run with other metadata; only once it is over."""
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Run:
             run = await require_run(tx, thread_id, id)
             if run.status in ACTIVE:
                 raise InvalidRequest(f"Cannot update run with status '{run.status}'.")
             if params.given("metadata"):
                 run = run.model_copy(update={"metadata": params.metadata or {}})
                 await tx.runs.update(run)
-        return run
+            return run
+
+        return await self._store.writing(change)
 
     async def cancel(self, thread_id: str, id: str) -> Run:
         """Ask the run to stop; raises `InvalidRequest` once it is over."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..store.database import Store
+from ..store.transaction import Tables
 from ..wire.common import ListPage
 from ..wire.extension import RunSummary, SummaryQuery, ThreadSummary
 from ..wire.run import Run
+from ..wire.stored import StoredPage
 from ..wire.thread import Thread
 from .sessions import SessionPool
 
@@ -22,25 +24,33 @@ class Summaries:
 
     async def list(self, query: SummaryQuery) -> ListPage[ThreadSummary]:
         """One page of all threads, or of those in which the words of the query occur."""
-        page = await self._store.threads.page(
-            query.limit, query.order, query.after, query.before, search=query.query
-        )
-        untitled = [thread.id for thread in page.data if not thread.metadata.get(TITLE)]
-        beginnings = await self._store.messages.excerpts(untitled)
-        rows = [await self._summary(thread, beginnings) for thread in page.data]
+
+        async def look(tables: Tables) -> tuple[StoredPage[Thread], dict[str, str], list[Run]]:
+            page = await tables.threads.page(
+                query.limit, query.order, query.after, query.before, search=query.query
+            )
+            untitled = [thread.id for thread in page.data if not thread.metadata.get(TITLE)]
+            beginnings = await tables.messages.excerpts(untitled)
+            runs = [await tables.runs.page(1, thread_id=thread.id) for thread in page.data]
+            return page, beginnings, [run for each in runs for run in each.data]
+
+        page, beginnings, runs = await self._store.reading(look)
+        newest = {run.thread_id: run for run in runs}
+        rows = [self._summary(each, newest.get(each.id), beginnings) for each in page.data]
         return ListPage.of(rows, page.has_more)
 
-    async def _summary(self, thread: Thread, beginnings: dict[str, str]) -> ThreadSummary:
-        newest = (await self._store.runs.page(1, thread_id=thread.id)).data
+    def _summary(
+        self, thread: Thread, newest: Run | None, beginnings: dict[str, str]
+    ) -> ThreadSummary:
         live = self._sessions.get(thread.id)
         title = thread.metadata.get(TITLE) or beginnings.get(thread.id, "")
         return ThreadSummary(
             id=thread.id,
             created_at=thread.created_at,
-            updated_at=max([thread.created_at, *(at for run in newest for at in _moments(run))]),
+            updated_at=max([thread.created_at, *(_moments(newest) if newest else ())]),
             title=" ".join(title.split())[:80],
             metadata=thread.metadata,
-            run=_brief(newest[0]) if newest else None,
+            run=_brief(newest) if newest else None,
             session="none" if live is None else live.state,
         )
 

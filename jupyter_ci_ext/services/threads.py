@@ -11,9 +11,10 @@ from ..ids import new_id
 from ..quiet import kind
 from ..store.database import Store
 from ..store.transaction import Transaction
-from ..wire.common import Deleted, ListPage
+from ..wire.common import Deleted
 from ..wire.params import ListQuery
 from ..wire.run import Run
+from ..wire.stored import StoredPage
 from ..wire.thread import Thread
 from ..wire.thread_params import CreateThread, ModifyThread
 from ..wire.tool_params import changed_resources, to_resources
@@ -42,21 +43,22 @@ class Threads:
 
     async def create(self, params: CreateThread) -> Thread:
         """A new thread with the messages it is to begin with."""
-        async with self._store.transaction() as tx:
-            return await make_thread(tx, params)
+        return await self._store.writing(lambda tx: make_thread(tx, params))
 
     async def get(self, id: str) -> Thread:
         """The thread; raises `NotFound`."""
         return await require_thread(self._store, id)
 
-    async def list(self, query: ListQuery) -> ListPage[Thread]:
+    async def list(self, query: ListQuery) -> StoredPage[Thread]:
         """One page of all threads."""
-        page = await self._store.threads.page(query.limit, query.order, query.after, query.before)
-        return ListPage.of(page.data, page.has_more)
+        return await self._store.reading(
+            lambda tables: tables.threads.page(query.limit, query.order, query.after, query.before)
+        )
 
     async def modify(self, id: str, params: ModifyThread) -> Thread:
         """The thread with what is given in place of what was there."""
-        async with self._store.transaction() as tx:
+
+        async def change(tx: Transaction) -> Thread:
             thread = await require_thread(tx, id)
             if params.given("metadata"):
                 thread = thread.model_copy(update={"metadata": params.metadata or {}})
@@ -66,7 +68,9 @@ class Threads:
                 resources = changed_resources(thread.tool_resources, params.tool_resources, [])
                 thread = thread.model_copy(update={"tool_resources": resources})
             await tx.threads.update(thread)
-        return thread
+            return thread
+
+        return await self._store.writing(change)
 
     async def delete(self, id: str) -> Deleted:
         """Remove the thread with its messages, runs and steps, its session and its workspace.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..wire.assistant import Assistant
-from .paging import Order, Page
+from ..wire.stored import StoredPage
+from .paging import Order
 from .table import Table
 
 
@@ -27,7 +28,7 @@ class Assistants(Table[Assistant]):
         order: Order = "desc",
         after: str | None = None,
         before: str | None = None,
-    ) -> Page[Assistant]:
+    ) -> StoredPage[Assistant]:
         """One page of all assistants."""
         return await self._page([], [], limit, order, after, before)
 

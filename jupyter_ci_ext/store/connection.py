@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Thread
-from typing import cast
+from typing import TypeVar, cast
 
 import aiosqlite
 import anyio
@@ -22,7 +22,10 @@ import anyio
 from ..errors import StoreError
 from .access import Row, SQLValue
 from .faults import database_fault
+from .statements import Statements
 from .uninterrupted import uninterrupted
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's transaction."""
@@ -33,9 +36,10 @@ _JOURNAL_BYTES = 16 * 2**20
 class Connection:
     """A connection; its statements run one after the other in the order they were asked for."""
 
-    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+    _statements: Statements
+
+    def __init__(self, db: aiosqlite.Connection) -> None:
         self._db = db
-        self._path = path
         self._closed = False
         self.journal = ""
 
@@ -56,9 +60,10 @@ class Connection:
         # a server that is torn down without closing its store must still be able to exit
         thread: Thread = getattr(db, "_thread", None) or cast(Thread, db)
         thread.daemon = True
-        connection = cls(db, path)
+        connection = cls(db)
         try:
             await uninterrupted(_opened(db))
+            connection._statements = Statements(db._conn, path)
             await connection._set_up(exclusive=exclusive, read_only=read_only)
         except BaseException as error:
             await connection.close()
@@ -96,92 +101,51 @@ class Connection:
                     raise
             await anyio.sleep(0.02)
 
+    async def run(self, work: Callable[[Statements], T]) -> T:
+        """What *work* gives, which is run on the connection's thread.
+
+        All that it does there is one trip; what is started is not called back.
+        """
+        if self._closed:
+            raise StoreError("The store is closed.")
+        # All that aiosqlite does goes through this; it has no public name for it.
+        result: T = await self._db._execute(work, self._statements)  # type: ignore[no-untyped-call]
+        return result
+
     async def fetch(self, sql: str, values: Sequence[SQLValue] = ()) -> list[Row]:
         """All rows of a statement."""
-        self._check_open()
-        try:
-            return list(await self._db.execute_fetchall(sql, values))  # type: ignore[arg-type]
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
+        return await self.run(lambda db: db.fetch(sql, values))
 
     async def execute(self, sql: str, values: Sequence[SQLValue] = ()) -> int:
         """Run one statement; returns how many rows it changed."""
-        self._check_open()
-        try:
-            async with self._db.execute(sql, values) as cursor:
-                return cursor.rowcount
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
+        return await self.run(lambda db: db.execute(sql, values))
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[SQLValue]]) -> None:
         """Run one statement for each of *rows*."""
-        self._check_open()
-        try:
-            async with self._db.executemany(sql, rows):
-                pass
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
+        await self.run(lambda db: db.execute_many(sql, rows))
 
     async def alone(self, sql: str, values: Sequence[SQLValue]) -> None:
-        """Run one statement that is a transaction by itself; not to be interrupted."""
-        await uninterrupted(self._alone(sql, values))
-
-    async def _alone(self, sql: str, values: Sequence[SQLValue]) -> None:
-        await self._leave()
-        await self.fetch(sql, values)
+        """Run one statement that is a transaction by itself."""
+        await self.run(lambda db: db.alone(sql, values))
 
     async def begin(self) -> None:
         """Take the right to write, across all processes; not to be interrupted."""
-        await uninterrupted(self._begin())
-
-    async def _begin(self) -> None:
-        await self._leave()
-        await self.fetch("BEGIN IMMEDIATE")
-
-    async def _leave(self) -> None:
-        """Leave the transaction before, if its rollback failed."""
-        self._check_open()
-        if self._db.in_transaction:
-            await self._db.rollback()
+        await uninterrupted(self.run(Statements.begin))
 
     async def commit(self) -> None:
         """Keep what was written; not to be interrupted. On failure nothing is kept."""
-        await uninterrupted(self._commit())
-
-    async def _commit(self) -> None:
-        try:
-            await self.fetch("COMMIT")
-        except BaseException:
-            await self._rollback()
-            raise
+        await uninterrupted(self.run(Statements.commit))
 
     async def rollback(self) -> None:
         """Undo what was written, also by statements that still wait for their turn."""
-        await uninterrupted(self._rollback())
-
-    async def _rollback(self) -> None:
-        if self._closed:
-            return  # closing has undone it
-        try:
-            await self._db.rollback()
-        except sqlite3.Error as error:
-            raise database_fault(error, self._path) from error
+        if not self._closed:  # closing has undone it
+            await uninterrupted(self.run(Statements.rollback))
 
     async def close(self) -> None:
         """Close it; closing twice is fine."""
         if not self._closed:
             self._closed = True
             await uninterrupted(self._db.close())
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreError("The store is closed.")
-
-    def _told(self, error: sqlite3.DatabaseError) -> Exception:
-        """What to raise: constraints and misuse are for the caller to see as they are."""
-        if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
-            return error
-        return database_fault(error, self._path)
 
 
 async def _opened(db: aiosqlite.Connection) -> None:

@@ -14,15 +14,16 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import anyio
 
 from .. import to_thread
 from ..errors import DiskFull, StoreError
-from .access import Access, Row, SQLValue
+from .access import Row, SQLValue
 from .blobs import HOLD_SECONDS, Blob, Blobs
 from .connection import Connection
 from .events import AT_ONCE, Append, batches, insertion, told
@@ -30,9 +31,12 @@ from .filesystem import filesystem_type, is_network
 from .instances import InstanceLock
 from .migrations import migrate
 from .reserve import Reserve
-from .transaction import Tables, Transaction
+from .statements import Immediate, Statements, run_through
+from .transaction import Reading, ReadOnly, Tables, Transaction
 from .uninterrupted import on_disk, uninterrupted
 from .usage import database_bytes
+
+T = TypeVar("T")
 
 DATABASE = "state.db"
 READERS = 2
@@ -40,10 +44,9 @@ _CLOSE_SECONDS = 5.0
 _BATCH = 500
 _WORTH_BYTES = 2**20
 _SMALL_BYTES = 64 * 2**20
-_READ_ONLY = "the store's own tables only read; write through store.transaction()"
 
 
-class Store(Tables, Access):
+class Store(Tables, ReadOnly):
     """What this server remembers; from `Store.open`.
 
     Its tables are for reading; whoever writes does so through those of a `transaction`. Everything
@@ -146,20 +149,55 @@ class Store(Tables, Access):
         Transactions of all tasks follow one another, so the block must be short: no waiting for
         anything but the store. They do not nest.
         """
+        async with self._writer() as connection:
+            await connection.begin()
+            tx = Transaction(connection, self.blobs, self.instance)
+            self._owner, self._transaction = asyncio.current_task(), tx
+            try:
+                yield tx
+            finally:
+                self._owner = self._transaction = None
+                tx.over = True
+            await uninterrupted(self._keep(connection, tx))
+
+    async def writing(self, work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+        """What *work* does as a `transaction`, in one trip to the connection's thread.
+
+        It runs there, so it may wait for nothing but the tables it is given; contents cannot be
+        kept there.
+        """
+        async with self._writer() as connection:
+            return await uninterrupted(self._transact(connection, work))
+
+    async def _transact(
+        self, connection: Connection, work: Callable[[Transaction], Coroutine[Any, Any, T]]
+    ) -> T:
+        def transact(db: Statements) -> tuple[T, Transaction]:
+            db.begin()
+            tx = Transaction(Immediate(db), self.blobs, self.instance)
+            try:
+                result = run_through(work(tx))
+            except BaseException:
+                db.rollback()
+                raise
+            finally:
+                tx.over = True
+            db.commit()
+            return result, tx
+
+        result, tx = await connection.run(transact)
+        await self._settle(connection, tx)
+        return result
+
+    @asynccontextmanager
+    async def _writer(self) -> AsyncIterator[Connection]:
+        """The connection that writes, when it is this task's turn; what stays open is undone."""
         if self._owner is asyncio.current_task():
             raise RuntimeError("transactions do not nest")
         async with self._turn:
             connection = self._connection()
             try:
-                await connection.begin()
-                tx = Transaction(connection, self.blobs, self.instance)
-                self._owner, self._transaction = asyncio.current_task(), tx
-                try:
-                    yield tx
-                finally:
-                    self._owner = self._transaction = None
-                    tx.over = True
-                await uninterrupted(self._keep(connection, tx))
+                yield connection
                 if self._reserve.due:
                     await to_thread.run_sync(self._reserve.hold)
             except BaseException as error:
@@ -171,6 +209,10 @@ class Store(Tables, Access):
 
     async def _keep(self, connection: Connection, tx: Transaction) -> None:
         await connection.commit()
+        await self._settle(connection, tx)
+
+    async def _settle(self, connection: Connection, tx: Transaction) -> None:
+        """What follows from rows that are committed."""
         for sha256 in tx.kept:
             self.blobs.let_go(sha256)
         if tx.released:
@@ -224,29 +266,29 @@ class Store(Tables, Access):
     async def fetch(self, sql: str, values: Sequence[SQLValue] = (), /) -> list[Row]:
         if self._transaction is not None and self._owner is asyncio.current_task():
             return await self._transaction.fetch(sql, values)
+        return await self._read(lambda db: db.fetch(sql, values))
+
+    async def reading(self, work: Callable[[Tables], Coroutine[Any, Any, T]]) -> T:
+        """What *work* finds in the tables it is given, in one trip to a connection's thread.
+
+        It runs there, so it may wait for nothing but these tables.
+        """
+        if self._transaction is not None and self._owner is asyncio.current_task():
+            return await work(self._transaction)
+        return await self._read(lambda db: run_through(work(Reading(db, self.instance))))
+
+    async def _read(self, work: Callable[[Statements], T]) -> T:
         if self.exclusive:
             async with self._turn:
-                return await self._connection().fetch(sql, values)
+                return await self._connection().run(work)
         async with self._free:
             if not self._idle:
                 raise StoreError("The store is closed.")
             reader = self._idle.pop()
             try:
-                return await reader.fetch(sql, values)
+                return await reader.run(work)
             finally:
                 self._idle.append(reader)
-
-    async def execute(self, _sql: str, _values: Sequence[SQLValue] = (), /) -> int:
-        raise RuntimeError(_READ_ONLY)
-
-    async def execute_many(self, _sql: str, _rows: Iterable[Sequence[SQLValue]], /) -> None:
-        raise RuntimeError(_READ_ONLY)
-
-    async def keep_blob(self, _sha256: str, /) -> None:
-        raise RuntimeError(_READ_ONLY)
-
-    def release_blob(self, _sha256: str, /) -> None:
-        raise RuntimeError(_READ_ONLY)
 
     def _connection(self) -> Connection:
         if not self._connections:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ..wire.common import dump
 from ..wire.file import File
+from ..wire.stored import StoredPage, as_stored
 from .access import Access, Row, SQLValue
 from .formats import mime_type
-from .paging import Condition, Order, Page, page_rows
+from .paging import Condition, Order, page_of
 
 _COLUMNS = "body, sha256, mime, thread_id, run_id, step_id"
 
@@ -63,7 +63,7 @@ class Files:
             "thread_id": thread_id,
             "run_id": run_id,
             "step_id": step_id,
-            "body": dump(file),
+            "body": as_stored(file),
         }
         await self._access.execute(
             f"INSERT INTO files ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
@@ -123,22 +123,21 @@ class Files:
         before: str | None = None,
         *,
         purpose: str | None = None,
-    ) -> Page[StoredFile]:
+    ) -> StoredPage[File]:
         """One page of all files, or of those of one purpose."""
         filters = [_current()]
         if purpose is not None:
             filters.append(("purpose = ?", (purpose,)))
-        rows, more = await page_rows(
+        return await page_of(
             self._access,
             "files",
-            _COLUMNS,
+            File,
             filters=filters,
             limit=limit,
             order=order,
             after=after,
             before=before,
         )
-        return Page([_read(row) for row in rows], more)
 
     async def _select(self, condition: Condition) -> list[StoredFile]:
         current, now = _current()

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from ..errors import NotFound
 from ..wire.message import Message
+from ..wire.stored import StoredPage
 from .access import SQLValue
-from .paging import Condition, Order, Page
+from .paging import Condition, Order
 from .table import Table, folded, lacks_parent, on_thread
 
 _EXCERPT = 200
@@ -54,7 +55,7 @@ class Messages(Table[Message]):
         *,
         thread_id: str,
         run_id: str | None = None,
-    ) -> Page[Message]:
+    ) -> StoredPage[Message]:
         """One page of a thread's messages, or of those that one run wrote."""
         filters: list[Condition] = [] if run_id is None else [("run_id = ?", (run_id,))]
         return await self._page(on_thread(thread_id), filters, limit, order, after, before)

@@ -10,13 +10,14 @@ the rows it returns, not the rows it skips.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from ..errors import InvalidRequest
-from .access import Access, Row, SQLValue
+from ..wire.common import WireObject
+from ..wire.stored import StoredPage
+from .access import Access, SQLValue
 
-T = TypeVar("T")
+T = TypeVar("T", bound=WireObject)
 
 Order = Literal["asc", "desc"]
 
@@ -24,18 +25,10 @@ Condition = tuple[str, tuple[SQLValue, ...]]
 """A piece of SQL and the values of its question marks."""
 
 
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """Some objects of a list; ``has_more`` tells of further ones in the walking direction."""
-
-    data: list[T]
-    has_more: bool
-
-
-async def page_rows(
+async def page_of(
     access: Access,
     table: str,
-    columns: str,
+    model: type[T],
     *,
     scope: Sequence[Condition] = (),
     filters: Sequence[Condition] = (),
@@ -43,8 +36,8 @@ async def page_rows(
     order: Order,
     after: str | None,
     before: str | None,
-) -> tuple[list[Row], bool]:
-    """The rows of one page, and whether more follow.
+) -> StoredPage[T]:
+    """One page of a table of objects.
 
     *scope* says whose list it is (a thread's messages): a cursor must lie within it. *filters*
     choose among its rows. With *before* alone the page is the one that ends just before the
@@ -62,14 +55,14 @@ async def page_rows(
     ascending = (order == "asc") != turning_back
     where, values = _joined(conditions)
     rows = await access.fetch(
-        f"SELECT {columns} FROM {table} WHERE {where} "
+        f"SELECT id, body FROM {table} WHERE {where} "
         f"ORDER BY seq {'ASC' if ascending else 'DESC'} LIMIT ?",
         (*values, limit + 1),
     )
     page = rows[:limit]
     if turning_back:
         page.reverse()
-    return page, len(rows) > limit
+    return StoredPage(model, [(str(id), str(body)) for id, body in page], len(rows) > limit)
 
 
 async def _position(

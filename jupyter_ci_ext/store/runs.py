@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from ..errors import InvalidRequest, NotFound
 from ..wire.run import ACTIVE, Run
+from ..wire.stored import StoredPage
 from .access import SQLValue
-from .paging import Condition, Order, Page
+from .paging import Condition, Order
 from .table import Table, lacks_parent, on_thread
 
 
@@ -92,7 +93,7 @@ class Runs(Table[Run]):
         before: str | None = None,
         *,
         thread_id: str,
-    ) -> Page[Run]:
+    ) -> StoredPage[Run]:
         """One page of a thread's runs."""
         return await self._page(on_thread(thread_id), [], limit, order, after, before)
 

@@ -6,8 +6,9 @@ import sqlite3
 
 from ..errors import NotFound
 from ..wire.run_step import RunStep
+from ..wire.stored import StoredPage
 from .access import SQLValue
-from .paging import Condition, Order, Page
+from .paging import Condition, Order
 from .table import Table, lacks_parent
 
 
@@ -49,7 +50,7 @@ class Steps(Table[RunStep]):
         before: str | None = None,
         *,
         run_id: str,
-    ) -> Page[RunStep]:
+    ) -> StoredPage[RunStep]:
         """One page of a run's steps."""
         return await self._page(_of(run_id), [], limit, order, after, before)
 

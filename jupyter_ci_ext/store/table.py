@@ -1,7 +1,8 @@
 """What every table of objects can do.
 
-A row holds the whole object as JSON (``body``, the v2 wire form) beside the columns that are
-queried. ``body`` stands last, so that reading the others never walks through a long one.
+A row holds the whole object as JSON (``body``, the v2 wire form as it stands in lists) beside the
+columns that are queried. ``body`` stands last, so that reading the others never walks through a
+long one.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar, cast
 
-from ..wire.common import WireObject, dump
+from ..wire.common import WireObject
+from ..wire.stored import StoredPage, as_stored
 from .access import Access, SQLValue
-from .paging import Condition, Order, Page, page_rows
+from .paging import Condition, Order, page_of
 
 
 class _Identified(Protocol):
@@ -46,7 +48,7 @@ class Table(Generic[T]):
 
     async def update(self, obj: T) -> bool:
         """Replace the stored object of the same id; False when it is gone."""
-        values = {**self.columns(obj), "body": dump(obj)}
+        values = {**self.columns(obj), "body": as_stored(obj)}
         assignments = ", ".join(f"{column} = ?" for column in values)
         changed = await self._access.execute(
             f"UPDATE {self.name} SET {assignments} WHERE id = ?", (*values.values(), values["id"])
@@ -54,7 +56,7 @@ class Table(Generic[T]):
         return changed > 0
 
     async def _insert(self, obj: T, **more: SQLValue) -> None:
-        values = {**self.columns(obj), **more, "body": dump(obj)}
+        values = {**self.columns(obj), **more, "body": as_stored(obj)}
         await self._access.execute(
             f"INSERT INTO {self.name} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
             tuple(values.values()),
@@ -81,11 +83,11 @@ class Table(Generic[T]):
         order: Order,
         after: str | None,
         before: str | None,
-    ) -> Page[T]:
-        rows, more = await page_rows(
+    ) -> StoredPage[T]:
+        return await page_of(
             self._access,
             self.name,
-            "body",
+            self.model,
             scope=scope,
             filters=filters,
             limit=limit,
@@ -93,7 +95,6 @@ class Table(Generic[T]):
             after=after,
             before=before,
         )
-        return Page([self._read(row[0]) for row in rows], more)
 
     def _read(self, body: SQLValue) -> T:
         assert isinstance(body, str)

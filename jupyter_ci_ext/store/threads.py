@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from ..wire.stored import StoredPage
 from ..wire.thread import Thread
 from .access import SQLValue
-from .paging import Condition, Order, Page
+from .paging import Condition, Order
 from .table import Table, folded
 
 _MOST_TERMS = 8
@@ -43,7 +44,7 @@ class Threads(Table[Thread]):
         before: str | None = None,
         *,
         search: str | None = None,
-    ) -> Page[Thread]:
+    ) -> StoredPage[Thread]:
         """One page of all threads, or of those *search* finds.
 
         Every word of *search* must occur in the title or in a message, in any case and also as

@@ -1,4 +1,4 @@
-"""All tables over one way to the rows, and the transaction that may write to them."""
+"""All tables over one way to the rows, those that only read, and the transaction that may write."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from .files import Files
 from .instances import Instances
 from .messages import Messages
 from .runs import Runs
+from .statements import Immediate, Statements
 from .steps import Steps
 from .threads import Threads
 from .uploads import Uploads
+
+_READ_ONLY = "the store's own tables only read; write through store.transaction()"
 
 
 class Tables:
@@ -38,10 +41,38 @@ class Tables:
         self.aged = Aged(access)
 
 
+class ReadOnly(Access):
+    """A way to the rows that does not change them."""
+
+    async def execute(self, _sql: str, _values: Sequence[SQLValue] = (), /) -> int:
+        raise RuntimeError(_READ_ONLY)
+
+    async def execute_many(self, _sql: str, _rows: Iterable[Sequence[SQLValue]], /) -> None:
+        raise RuntimeError(_READ_ONLY)
+
+    async def keep_blob(self, _sha256: str, /) -> None:
+        raise RuntimeError(_READ_ONLY)
+
+    def release_blob(self, _sha256: str, /) -> None:
+        raise RuntimeError(_READ_ONLY)
+
+
+class Reading(Tables, ReadOnly):
+    """The tables on a connection's thread, for reading."""
+
+    def __init__(self, statements: Statements, instance: str) -> None:
+        super().__init__(self)
+        self.instance = instance
+        self._statements = statements
+
+    async def fetch(self, sql: str, values: Sequence[SQLValue] = (), /) -> list[Row]:
+        return self._statements.fetch(sql, values)
+
+
 class Transaction(Tables, Access):
     """The tables inside a transaction; of no use after it."""
 
-    def __init__(self, connection: Connection, blobs: Blobs, instance: str) -> None:
+    def __init__(self, connection: Connection | Immediate, blobs: Blobs, instance: str) -> None:
         super().__init__(self)
         self.instance = instance
         self.kept: list[str] = []

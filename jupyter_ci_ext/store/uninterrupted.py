@@ -40,24 +40,35 @@ async def uninterrupted(work: Awaitable[T]) -> T:
     task = asyncio.ensure_future(work)
     if task is not work:  # it was a coroutine, and the task is ours
         _tasks.add(task)
-    cancelled: asyncio.CancelledError | None = None
+    try:
+        await _ended(task)
+    except asyncio.CancelledError as error:
+        cancelled = error
+    else:
+        return task.result()
     with anyio.CancelScope(shield=True):
         while not task.done():
             try:
-                await asyncio.wait({task})
+                await _ended(task)
             except asyncio.CancelledError as error:
                 cancelled = error
-    if cancelled is None:
-        result = task.result()
-        # a scope that was cancelled meanwhile has not said so yet: this may be the only wait of
-        # a loop, which would never end
-        await checkpoint_if_cancelled()
-        return result
     try:
         task.result()
     except Exception as error:
         raise error from cancelled
     raise cancelled
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Wait until *task* has ended, and leave it alone when the waiting is cancelled."""
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    task.add_done_callback(wake)
+    await waiter
 
 
 async def on_disk(work: Callable[[], T], where: Path) -> T:

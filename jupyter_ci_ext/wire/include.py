@@ -23,6 +23,14 @@ FILE_SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content
 DISPLAY_DATA = "step_details.tool_calls[*].code_interpreter.outputs[*].display_data"
 
 
+def may_be_left_out(step: str) -> bool:
+    """Whether the JSON of a step has something that is sent only where it is asked for.
+
+    It may say so of a text that only mentions such things.
+    """
+    return '"display_data"' in step or '"file_search"' in step
+
+
 def only_included(step: RunStep, include: Collection[str]) -> RunStep:
     """The step as a client sees it that asked for *include*."""
     if not isinstance(step.step_details, ToolCallsDetails):

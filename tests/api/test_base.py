@@ -14,6 +14,7 @@ from tornado.web import HTTPError
 
 from jupyter_ci_ext.api.base import NO_VECTOR_STORES
 from jupyter_ci_ext.api.settings import ApiSettings
+from jupyter_ci_ext.store.threads import Threads
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -178,12 +179,12 @@ async def test_bodies(jp_fetch, body: bytes, status: int, code: str | None) -> N
 
 
 async def test_a_crash_is_logged_with_its_number(
-    jp_fetch, store, monkeypatch, caplog: pytest.LogCaptureFixture
+    jp_fetch, monkeypatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def crash(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(store.threads, "page", crash)
+    monkeypatch.setattr(Threads, "page", crash)
     reply = await jp_fetch("openai/v1/threads", raise_error=False)
     number = reply.headers["x-request-id"]
     assert reply.code == 500

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
 from jupyter_ci_ext.errors import StoreError
 from jupyter_ci_ext.store.connection import Connection
-from jupyter_ci_ext.store.database import DATABASE
+from jupyter_ci_ext.store.database import DATABASE, Store
 from jupyter_ci_ext.store.migrations import MIGRATIONS, migrate
+from jupyter_ci_ext.wire.common import ListPage
+from jupyter_ci_ext.wire.run import Run
+from jupyter_ci_ext.wire.stored import StoredPage
+from jupyter_ci_ext.wire.thread import Thread
 
 from .harness import a_message, asynchronous, opened
 
@@ -21,6 +27,22 @@ def restore(dump: Path, path: Path) -> None:
     old = sqlite3.connect(path)
     old.executescript(dump.read_text(encoding="utf-8"))
     old.close()
+
+
+async def lists(store: Store, thread: Thread, run: Run) -> list[StoredPage[Any]]:
+    return [
+        await store.assistants.page(),
+        await store.threads.page(),
+        await store.messages.page(thread_id=thread.id),
+        await store.runs.page(thread_id=thread.id),
+        await store.steps.page(run_id=run.id),
+        await store.files.page(),
+    ]
+
+
+def as_read(page: StoredPage[Any]) -> bytes:
+    """The answer that is made of the objects, with all fields they have now."""
+    return to_json(ListPage.of(page.data, page.has_more), indent=2)
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.stem)
@@ -38,12 +60,17 @@ async def test_an_old_database_opens_with_what_is_in_it(tmp_path: Path, schema: 
         upload = await store.uploads.get("upload_old")
         events = await store.events.since(run.id)
         containers = await store.containers.list()
+        listed = await lists(store, thread, run)
+        assert [page.to_json().encode() for page in listed] == [as_read(page) for page in listed]
         assert assistant.name == "Analyst"
         assert [message.role for message in page.data] == ["user", "assistant"]
         assert (run.status, step.status) == ("in_progress", "in_progress")
         assert await store.runs.get_owner(run.id) == "0123456789abcdef"
         assert await store.dead_instances() == ["0123456789abcdef"]
-        assert (file.mime, file.file.filename) == ("text/csv", "größe.csv")
+        stored = await store.files.get(file.id)
+        assert stored is not None
+        assert (stored.mime, stored.file) == ("text/csv", file)
+        assert file.filename == "größe.csv"
         assert upload is not None
         assert [part.size for part in await store.uploads.parts("upload_old")] == [3]
         assert events == [(1, "thread.run.created", "{}"), (2, "thread.run.queued", "{}")]

@@ -15,8 +15,9 @@ from jupyter_ci_ext.errors import InvalidRequest
 from jupyter_ci_ext.store.access import Access, Row, SQLValue
 from jupyter_ci_ext.store.database import DATABASE, Store
 from jupyter_ci_ext.store.messages import Messages
-from jupyter_ci_ext.store.paging import Order, Page
+from jupyter_ci_ext.store.paging import Order
 from jupyter_ci_ext.wire.message import Message
+from jupyter_ci_ext.wire.stored import StoredPage
 from jupyter_ci_ext.wire.thread import Thread
 
 from .harness import a_message, a_thread, asynchronous, opened
@@ -37,7 +38,7 @@ async def add_thread(store: Store) -> Thread:
     return thread
 
 
-def ids(page: Page[Message]) -> list[str]:
+def ids(page: StoredPage[Message]) -> list[str]:
     return [message.id for message in page.data]
 
 

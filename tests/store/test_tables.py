@@ -354,11 +354,11 @@ async def test_files_by_purpose_page_by_page(tmp_path: Path) -> None:
         mine = [await add_file(store) for _ in range(3)]
         seen = [await add_file(store, purpose="vision") for _ in range(2)]
         everything = await store.files.page(order="asc")
-        assert [each.file for each in everything.data] == mine + seen
+        assert everything.data == mine + seen
         page = await store.files.page(2, purpose="assistants")
-        assert ([each.file for each in page.data], page.has_more) == ([mine[2], mine[1]], True)
+        assert (page.data, page.has_more) == ([mine[2], mine[1]], True)
         page = await store.files.page(2, after=mine[1].id, purpose="assistants")
-        assert ([each.file for each in page.data], page.has_more) == ([mine[0]], False)
+        assert (page.data, page.has_more) == ([mine[0]], False)
 
 
 @asynchronous

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from jupyter_ci_ext.errors import StoreError
 from jupyter_ci_ext.store.database import DATABASE, Store
+from jupyter_ci_ext.store.transaction import Tables, Transaction
 from jupyter_ci_ext.store.uninterrupted import uninterrupted
 from jupyter_ci_ext.wire.thread import Thread
 
-from .harness import a_thread, asynchronous, opened
+from .harness import a_file, a_thread, asynchronous, opened
 
 ENDLESS = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT max(i) FROM n"
 
@@ -115,6 +119,83 @@ async def test_misuse_is_refused(tmp_path: Path) -> None:
         await works(store)
 
 
+# ---- in one trip to the connection's thread ---------------------------------------------------
+
+
+@asynchronous
+async def test_a_transaction_in_one_trip(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        thread, other = a_thread("first"), a_thread("second")
+
+        async def write(tx: Transaction) -> int:
+            await tx.threads.insert(thread)
+            await tx.threads.insert(other)
+            assert await tx.threads.get(thread.id) == thread
+            return threading.get_ident()
+
+        assert await store.writing(write) != threading.get_ident()
+
+        async def read(tables: Tables) -> list[Thread | None]:
+            return [await tables.threads.get(thread.id), await tables.threads.get("nothing")]
+
+        assert await store.reading(read) == [thread, None]
+        assert await stored(store) == {thread.id, other.id}
+
+
+@asynchronous
+async def test_what_fails_in_one_trip_undoes_everything(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        thread = a_thread()
+
+        async def fail(tx: Transaction) -> None:
+            await tx.threads.insert(thread)
+            await tx.threads.insert(thread)
+
+        async def wait(tx: Transaction) -> None:
+            await tx.threads.insert(thread)
+            await asyncio.sleep(0)
+
+        kept: list[Transaction] = []
+
+        async def keep(tx: Transaction) -> None:
+            kept.append(tx)
+
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.writing(fail)
+        with pytest.raises(RuntimeError, match="nothing to wait for"):
+            await store.writing(wait)
+        await store.writing(keep)
+        with pytest.raises(RuntimeError, match="over"):
+            await kept[0].threads.insert(thread)
+        with pytest.raises(RuntimeError, match="only read"):
+            await store.reading(lambda tables: tables.threads.insert(thread))
+        assert await stored(store) == set()
+        await works(store)
+
+
+@asynchronous
+async def test_trips_within_a_transaction_belong_to_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        thread = a_thread()
+        async with store.transaction() as tx:
+            await tx.threads.insert(thread)
+            assert await store.reading(lambda tables: tables.threads.get(thread.id)) == thread
+            with pytest.raises(RuntimeError, match="nest"):
+                await store.writing(lambda inner: inner.threads.insert(a_thread()))
+        assert await stored(store) == {thread.id}
+
+
+@asynchronous
+async def test_contents_go_with_the_rows_that_are_deleted_in_one_trip(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        blob, file = await store.blobs.put(b"abc"), a_file()
+        async with store.transaction() as tx:
+            await tx.files.insert(file, sha256=blob.sha256)
+        assert await store.blobs.exists(blob.sha256)
+        assert await store.writing(lambda tx: tx.files.delete(file.id))
+        assert not await store.blobs.exists(blob.sha256)
+
+
 # ---- cancellation -----------------------------------------------------------------------------
 
 
@@ -124,9 +205,20 @@ async def write_three(store: Store, threads: list[Thread]) -> None:
             await tx.threads.insert(thread)
 
 
+async def write_three_at_once(store: Store, threads: list[Thread]) -> None:
+    async def write(tx: Transaction) -> None:
+        for thread in threads:
+            await tx.threads.insert(thread)
+
+    await store.writing(write)
+
+
+@pytest.mark.parametrize("write", [write_three, write_three_at_once])
 @pytest.mark.parametrize("kind", ["task", "scope"])
 @asynchronous
-async def test_cancelled_at_any_moment_it_is_all_or_nothing(tmp_path: Path, kind: str) -> None:
+async def test_cancelled_at_any_moment_it_is_all_or_nothing(
+    tmp_path: Path, kind: str, write: Callable[[Store, list[Thread]], Coroutine[Any, Any, None]]
+) -> None:
     moments = random.Random(7)
     outcomes = {"all": 0, "nothing": 0}
     async with opened(tmp_path) as store:
@@ -134,19 +226,20 @@ async def test_cancelled_at_any_moment_it_is_all_or_nothing(tmp_path: Path, kind
             threads = [a_thread() for _ in range(3)]
             delay = moments.uniform(0, 0.0015)
             if kind == "task":
-                task = asyncio.create_task(write_three(store, threads))
+                task = asyncio.create_task(write(store, threads))
                 await asyncio.sleep(delay)
                 task.cancel()
                 await asyncio.wait([task], timeout=20)
                 assert task.done()
             else:
                 with anyio.move_on_after(delay):
-                    await write_three(store, threads)
+                    await write(store, threads)
             found = {thread.id for thread in threads} & await stored(store)
             assert len(found) in (0, 3)
             outcomes["all" if found else "nothing"] += 1
         await works(store)
-    assert outcomes["nothing"], outcomes
+    # a trip that has begun is made to its end
+    assert outcomes["nothing" if write is write_three else "all"], outcomes
 
 
 @asynchronous
