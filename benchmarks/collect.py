@@ -71,6 +71,7 @@ class _WritingSession:
 
     fresh = True
     data_path = "/mnt/data"
+    folder_path = ""
     id = "cntr_bench"
 
     def __init__(self, workspace: Workspace) -> None:
@@ -103,7 +104,7 @@ class _WritingSession:
         return self._workspace.open_file(name)
 
     @asynccontextmanager
-    async def use(self, key: str) -> AsyncIterator[_WritingSession]:
+    async def use(self, key: str, *, folder: str = "") -> AsyncIterator[_WritingSession]:
         yield self
 
 

@@ -24,7 +24,7 @@ from ..quiet import kind
 from .multipart import Form, FormReader
 from .ranges import Span, Unsatisfiable, parse_range
 from .resource import ResourceHandler
-from .routing import allow_long_body
+from .routing import allow_long_body, large_pieces
 
 if TYPE_CHECKING:
     from ..store.blobs import Blob, BlobWriter
@@ -67,6 +67,7 @@ class UploadHandler(ResourceHandler):
         limit, announced = self.max_bytes, int(self.request.headers.get("Content-Length", 0))
         if limit is not None and announced > limit + _FORM_BYTES:
             raise PayloadTooLarge(f"The file is larger than the limit of {limit} bytes.")
+        self._cleanup.enter_context(large_pieces(self.request))
         writer = self.rooms.store.blobs.writer(max_bytes=limit)
         self._writer = await self._cleanup.enter_async_context(writer)
         self._reader = FormReader(

@@ -31,7 +31,7 @@ from ..wire.file import File
 from ..wire.file_params import CreateFile
 
 # What is passed to a contents manager at a time; one that cannot append gets a file whole.
-_PIECE_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
 _MOST_WHOLE_BYTES = 64 * 1024 * 1024
 
 

@@ -34,7 +34,7 @@ from jupyter_ci_ext.kernels.attach import INSIDE
 from jupyter_ci_ext.kernels.outputs import ExecutionEnd, Output
 from jupyter_ci_ext.kernels.workspace import Collected, NewFile, StagedFile
 from jupyter_ci_ext.llm.base import CodeCall, ImagePart
-from jupyter_ci_ext.store.blobs import Blobs
+from jupyter_ci_ext.store.blobs import Blobs, OwnFile
 from jupyter_ci_ext.wire.azure import AZURE_FILE, file_id_out
 
 
@@ -146,7 +146,7 @@ class Interpreter:
                 self._note_session(session, end, notes)
                 collected = await session.collect()
                 notes += collected.notes
-                made = [await self._keep(file) for file in collected.files]
+                made = await self._keep(collected.files)
         except SessionLost as error:
             end = ExecutionEnd("lost", error.message, kept=False)
         for late in cell.close():
@@ -245,13 +245,16 @@ class Interpreter:
         name = f"{number}-figure{f'-{before + 1}' if before else ''}.{shown.suffix}"
         return Picture(shown.index, Made(name, blob.sha256, blob.size))
 
-    async def _keep(self, file: NewFile) -> Made:
+    async def _keep(self, files: Sequence[NewFile]) -> list[Made]:
+        own = [OwnFile(file.path, file.sha256, file.size) for file in files]
         try:
-            blob = await self._blobs.adopt(file.path, file.sha256, file.size)
+            blobs = await self._blobs.adopt(own)
         finally:
-            await to_thread.run_sync(_discard, file.path)
-        name = os.path.basename(file.name)
-        return Made(name, blob.sha256, blob.size, file.name, file.replaces)
+            await to_thread.run_sync(_discard, [file.path for file in files])
+        return [
+            Made(os.path.basename(file.name), blob.sha256, blob.size, file.name, file.replaces)
+            for file, blob in zip(files, blobs, strict=True)
+        ]
 
 
 def _also_for_azure(file: StagedFile) -> StagedFile:
@@ -262,5 +265,6 @@ def _also_for_azure(file: StagedFile) -> StagedFile:
     return replace(file, aliases=(file_id_out(file.id),))
 
 
-def _discard(path: Path) -> None:
-    path.unlink(missing_ok=True)
+def _discard(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

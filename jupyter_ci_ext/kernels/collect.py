@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from jupyter_ci_ext.store.writeback import WriteBack
+
 MAX_ENTRIES = 20_000
 """Directory entries looked at in one walk; a flood of files costs no more than this."""
 MAX_DEPTH = 32
@@ -161,7 +163,7 @@ def copy_out(root: int, path: str, folder: Path, limit: int) -> Copied:
             raise Refused(f"larger than the limit of {limit} bytes")
         target = folder / os.urandom(12).hex()
         out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        digest, size = hashlib.sha256(), 0
+        digest, size, writeback = hashlib.sha256(), 0, WriteBack(out)
         try:
             with open(out, "wb", buffering=0) as copy:
                 for block in _blocks(source):
@@ -170,6 +172,7 @@ def copy_out(root: int, path: str, folder: Path, limit: int) -> Copied:
                         raise Refused(f"larger than the limit of {limit} bytes")
                     digest.update(block)
                     _write_all(copy.fileno(), block)
+                    writeback.reached(size)
         except BaseException:
             target.unlink()
             raise

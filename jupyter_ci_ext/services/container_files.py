@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from ..kernels.folders import FolderFile
 from ..kernels.names import printable
 from ..kernels.workspace import StagedFile
 from ..store.blobs import Blob
+from ..store.chunks import file_chunks
 from ..store.database import Store
 from ..wire.common import Deleted, ListPage
 from ..wire.container import ContainerFile
@@ -34,8 +36,6 @@ BUSY_SECONDS = 30.0
 
 ROOT = "/mnt/data/"
 """Where the code finds its files."""
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,12 @@ class OpenedFile:
         Raises `StoreError` if code has made the file shorter than it was.
         """
         at = start
-        while at < stop:
-            count = min(_CHUNK, stop - at)
-            chunk = await to_thread.run_sync(os.pread, self.file.fileno(), count, at)
-            if not chunk:
-                raise StoreError(f"{self.name} became shorter while it was read.")
-            at += len(chunk)
-            yield chunk
+        async with aclosing(file_chunks(self.file.fileno(), start, stop)) as chunks:
+            async for chunk in chunks:
+                at += len(chunk)
+                yield chunk
+        if at < stop:
+            raise StoreError(f"{self.name} became shorter while it was read.")
 
     async def close(self) -> None:
         """Close it."""

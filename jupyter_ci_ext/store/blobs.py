@@ -12,33 +12,36 @@ deletion of another file of equal content does not take it away.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import re
 import secrets
-import shutil
-import stat
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple
 
 from .. import to_thread
 from ..errors import PayloadTooLarge, StoreError
+from . import contents
+from .chunks import file_chunks
+from .contents import CHUNK, Draft
+from .faults import disk_fault
 from .uninterrupted import on_disk, uninterrupted
-
-T = TypeVar("T")
-
-CHUNK = 2**20
-"""Bytes that are hashed, written or read on a thread at a time."""
 
 HOLD_SECONDS = 900.0
 """How long a content without a row is held for whoever wrote it."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_STRIDE = 16 * CHUNK
+"""Bytes of a file that are copied at a time; as long giving up may take."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,14 @@ class Blob:
     sha256: str
     size: int
     md5: str | None = None
+
+
+class OwnFile(NamedTuple):
+    """A file that nobody else can write to, its hash and size being known."""
+
+    path: Path
+    sha256: str
+    size: int
 
 
 class Blobs:
@@ -64,7 +75,7 @@ class Blobs:
 
     def path(self, sha256: str) -> Path:
         """Where the content is on disk; for reading only."""
-        if not _SHA256.fullmatch(sha256):
+        if not contents.SHA256.fullmatch(sha256):
             raise ValueError(f"not a SHA-256: {sha256!r}")
         return self.root / sha256[:2] / sha256
 
@@ -96,43 +107,61 @@ class Blobs:
         async with self.writer(max_bytes=max_bytes, md5=md5) as writer:
             if isinstance(source, bytes):
                 await writer.write(source)
-            elif isinstance(source, (Path, int)):
-                async with aclosing(_file_chunks(source)) as chunks:
-                    async for chunk in chunks:
-                        await writer.write(chunk)
+            elif isinstance(source, int):
+                await writer.copy(source)
+            elif isinstance(source, Path):
+                async with _opened(source) as descriptor:
+                    await writer.copy(descriptor)
             else:
                 async for chunk in source:
                     await writer.write(chunk)
             return await writer.finish()
 
-    async def adopt(self, path: Path, sha256: str, size: int) -> Blob:
-        """Store a file of our own by moving it here, its hash and size being known.
+    async def adopt(self, files: Sequence[OwnFile]) -> list[Blob]:
+        """Store files of our own by moving them here; many at once cost less than one by one.
 
-        Nobody else may be able to write to it. It is gone from *path* afterwards, or, where the
-        content was there already or *path* is on another file system, the caller's to delete.
+        Nobody else may be able to write to them. A file is gone from its path afterwards, or,
+        where the content was there already or the path is on another file system, the caller's
+        to delete. When it fails that is so of all of them.
         """
-        if not await on_disk(partial(_synced_beside, path, self.root), self.root):
-            return await self.put(path)
-        await self.place(path, sha256, size)
-        return Blob(sha256, size)
+        if not files:
+            return []
+        paths = [file.path for file in files]
+        beside = await on_disk(partial(contents.synced_beside, paths, self.root), self.root)
+        await self._settle(
+            [file for file, is_beside in zip(files, beside, strict=True) if is_beside]
+        )
+        return [
+            Blob(file.sha256, file.size) if is_beside else await self.put(file.path)
+            for file, is_beside in zip(files, beside, strict=True)
+        ]
 
     async def read(
         self, sha256: str, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The content from byte *start* up to but not including *end*, in chunks."""
-        async with aclosing(_file_chunks(self.path(sha256), start, end)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        async with _opened(self.path(sha256)) as descriptor:
+            try:
+                async with aclosing(file_chunks(descriptor, start, end)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except OSError as error:
+                raise _unreadable(error) from error
 
     async def exists(self, sha256: str) -> bool:
         """Whether the content is there."""
         return await to_thread.run_sync(self.path(sha256).is_file)
 
-    async def place(self, tmp: Path, sha256: str, size: int) -> None:
-        """Give a synced temporary file its name, unless its content is there; and hold it."""
+    async def place(self, draft: Draft) -> None:
+        """Give a synced draft its name, unless its content is there; and hold it."""
+        await self._settle([OwnFile(draft.path, draft.sha256, draft.size)])
+
+    async def _settle(self, files: Sequence[OwnFile]) -> None:
+        moves = [contents.Move(path, self.path(sha256), size) for path, sha256, size in files]
         async with self._placing:
-            await on_disk(partial(_place, tmp, self.path(sha256), size), self.root)
-            self._held.setdefault(sha256, []).append(time.monotonic())
+            await on_disk(partial(contents.settle, moves), self.root)
+            for file in files:
+                self._held.setdefault(file.sha256, []).append(time.monotonic())
 
     def let_go(self, sha256: str) -> None:
         """End one hold of a content: its row is stored, or never will be."""
@@ -153,15 +182,15 @@ class Blobs:
             for sha256, holds in list(self._held.items()):
                 self._held[sha256] = [since for since in holds if now - since < HOLD_SECONDS]
             paths = [self.path(sha256) for sha256 in hashes if not self._held.get(sha256)]
-            self.freed += await on_disk(partial(_unlink, paths), self.root)
+            self.freed += await on_disk(partial(contents.unlink, paths), self.root)
 
     async def list(self, older_than: float) -> list[str]:
         """The hashes of all contents written before *older_than* (Unix time in seconds)."""
-        return await on_disk(partial(_listed, self.root, older_than), self.root)
+        return await on_disk(partial(contents.listed, self.root, older_than), self.root)
 
     async def sweep(self, alive: Callable[[str], bool]) -> None:
         """Remove what instances that are not *alive* left unfinished."""
-        await on_disk(partial(_sweep, self._tmp, alive), self.root)
+        await on_disk(partial(contents.sweep, self._tmp, alive), self.root)
 
 
 class BlobWriter:
@@ -170,14 +199,11 @@ class BlobWriter:
     def __init__(self, blobs: Blobs, tmp: Path, max_bytes: int | None, md5: bool) -> None:
         self.size = 0
         self._blobs = blobs
-        self._tmp = tmp
+        self._draft = Draft(tmp, md5=md5)
         self._max_bytes = max_bytes
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._pieces: list[bytes] = []
         self._pending = 0
-        self._fd = -1
-        self._flushing: asyncio.Task[None] | None = None
+        self._working: asyncio.Future[Any] | None = None
 
     async def write(self, data: bytes) -> None:
         """Add *data*; small pieces are gathered, memory stays at about two chunks.
@@ -185,149 +211,82 @@ class BlobWriter:
         One chunk is hashed and written while the next one comes, so trouble is heard of later.
         Raises `PayloadTooLarge` beyond the limit, `StoreError` when the disk refuses.
         """
-        self.size += len(data)
-        if self._max_bytes is not None and self.size > self._max_bytes:
-            raise PayloadTooLarge(f"The file is larger than the limit of {self._max_bytes} bytes.")
+        self._count(len(data))
         self._pieces.append(bytes(data))
         self._pending += len(data)
         if self._pending >= CHUNK:
-            await uninterrupted(self._flushed())
-            pieces, self._pieces, self._pending = self._pieces, [], 0
-            flushing = on_disk(partial(self._flush, pieces), self._blobs.root)
-            self._flushing = asyncio.ensure_future(flushing)
+            await self._worked()
+            self._flush()
+
+    async def copy(self, descriptor: int) -> None:
+        """Add the open file *descriptor*, from its beginning to its end; raises as `write` does."""
+        self._flush()
+        at, count = 0, -1
+        while count:
+            await self._worked()
+            # of what is too long, one byte too many is read
+            most = _STRIDE if self._max_bytes is None else self._max_bytes - self.size + 1
+            read = to_thread.start(self._draft.append_from, descriptor, at, min(most, _STRIDE))
+            self._working = read
+            await self._worked()
+            count = read.result()
+            self._count(count)
+            at += count
 
     async def finish(self) -> Blob:
         """Make the content whole and durable under its name, held until a row refers to it."""
-        await uninterrupted(self._flushed())
-        await on_disk(self._sync, self._blobs.root)
-        sha256 = self._sha256.hexdigest()
-        await self._blobs.place(self._tmp, sha256, self.size)
-        return Blob(sha256, self.size, self._md5.hexdigest() if self._md5 else None)
+        await self._worked()
+        self._flush()
+        await self._worked()
+        draft = self._draft
+        await on_disk(draft.sync, self._blobs.root)
+        await self._blobs.place(draft)
+        return Blob(draft.sha256, draft.size, draft.md5)
 
     async def abandon(self) -> None:
         """Remove what is left of the temporary file."""
         await uninterrupted(self._abandon())
 
     async def _abandon(self) -> None:
-        if self._flushing is not None:
-            await asyncio.gather(self._flushing, return_exceptions=True)
-        if self._fd >= 0:
-            await on_disk(self._clean_up, self._blobs.root)
+        if self._working is not None:
+            await asyncio.gather(self._working, return_exceptions=True)
+        if self._draft.made:
+            await on_disk(self._draft.close, self._blobs.root)
 
-    async def _flushed(self) -> None:
-        if self._flushing is not None:
-            await self._flushing
+    def _count(self, more: int) -> None:
+        self.size += more
+        if self._max_bytes is not None and self.size > self._max_bytes:
+            raise PayloadTooLarge(f"The file is larger than the limit of {self._max_bytes} bytes.")
 
-    def _flush(self, pieces: list[bytes]) -> None:
-        if self._fd < 0:
-            self._tmp.parent.mkdir(mode=0o700, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._fd = os.open(self._tmp, flags, 0o600)
-        for piece in pieces:
-            self._sha256.update(piece)
-            if self._md5 is not None:
-                self._md5.update(piece)
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+    def _flush(self) -> None:
+        pieces, self._pieces, self._pending = self._pieces, [], 0
+        if pieces:
+            self._working = to_thread.start(self._draft.append, pieces)
 
-    def _sync(self) -> None:
-        self._flush(self._pieces)
-        os.fsync(self._fd)
-
-    def _clean_up(self) -> None:
-        fd, self._fd = self._fd, -1
-        os.close(fd)
-        self._tmp.unlink(missing_ok=True)
-
-
-async def _file_chunks(
-    source: Path | int, start: int = 0, end: int | None = None
-) -> AsyncGenerator[bytes, None]:
-    try:
-        fd = await _opened(source) if isinstance(source, Path) else source
-        try:
-            at = start
-            while end is None or at < end:
-                count = CHUNK if end is None else min(CHUNK, end - at)
-                # uninterrupted: the descriptor must not be closed under a thread that reads it
-                chunk = await uninterrupted(to_thread.run_sync(os.pread, fd, count, at))
-                if not chunk:
-                    return
-                at += len(chunk)
-                yield chunk
-        finally:
-            if isinstance(source, Path):
-                os.close(fd)
-    except OSError as error:
-        raise StoreError(f"A stored file cannot be read: {error.strerror}.") from error
-
-
-async def _opened(path: Path) -> int:
-    return await uninterrupted(to_thread.run_sync(_open_regular, path))
-
-
-def _open_regular(path: Path) -> int:
-    # O_NONBLOCK: opening a FIFO must not wait for its writer
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(0, "not a regular file")
-    return fd
-
-
-def _synced_beside(path: Path, root: Path) -> bool:
-    """Whether *path* is on the file system of *root*; if so it has been synced."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        if os.fstat(fd).st_dev != root.stat().st_dev:
-            return False
-        os.fsync(fd)
-        return True
-    finally:
-        os.close(fd)
-
-
-def _place(tmp: Path, place: Path, size: int) -> None:
-    try:
-        if place.stat().st_size == size:
+    async def _worked(self) -> None:
+        """Wait for the thread, to its end whoever gives up waiting."""
+        if self._working is None:
             return
-    except FileNotFoundError:
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-    tmp.rename(place)
-    directory = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _unlink(paths: Iterable[Path]) -> int:
-    freed = 0
-    for path in paths:
+        await asyncio.sleep(0)  # a turn for others, and for a cancellation, also if it is done
         try:
-            size = path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            continue
-        freed += size
-    return freed
+            await uninterrupted(self._working)
+        except OSError as error:
+            raise disk_fault(error, self._blobs.root) from error
+        self._working = None
 
 
-def _listed(root: Path, older_than: float) -> list[str]:
-    found: list[str] = []
-    for directory in root.iterdir():
-        if len(directory.name) == 2:
-            with os.scandir(directory) as entries:
-                found += [
-                    entry.name
-                    for entry in entries
-                    if _SHA256.fullmatch(entry.name) and entry.stat().st_mtime < older_than
-                ]
-    return found
+@asynccontextmanager
+async def _opened(path: Path) -> AsyncIterator[int]:
+    """A descriptor of the regular file at *path*."""
+    try:
+        descriptor = await uninterrupted(to_thread.start(contents.open_regular, path))
+    except OSError as error:
+        raise _unreadable(error) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def _sweep(tmp: Path, alive: Callable[[str], bool]) -> None:
-    for directory in tmp.iterdir():
-        if not alive(directory.name):
-            shutil.rmtree(directory, ignore_errors=True)
+def _unreadable(error: OSError) -> StoreError:
+    return StoreError(f"A stored file cannot be read: {error.strerror}.")

@@ -9,7 +9,7 @@ is therefore awaited here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -26,7 +26,7 @@ _tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
 """Those that run something to its end; nobody else knows them, so nobody cancels them."""
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+async def uninterrupted(work: Awaitable[T]) -> T:
     """Run *work* to its end; a cancellation that arrives before or meanwhile is raised afterwards.
 
     Holds against both kinds of cancellation, anyio's scopes and ``asyncio.Task.cancel()``. When
@@ -38,7 +38,8 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
         await checkpoint_if_cancelled()
         return result
     task = asyncio.ensure_future(work)
-    _tasks.add(task)
+    if task is not work:  # it was a coroutine, and the task is ours
+        _tasks.add(task)
     try:
         await _ended(task)
     except asyncio.CancelledError as error:

@@ -106,8 +106,7 @@ async def test_what_is_refused_leaves_nothing_behind(
     assert code == status
     assert text in error["error"]["message"]
     assert json.loads((await jp_fetch("openai/v1/files")).body)["data"] == []
-    await asyncio.sleep(0.05)
-    assert left_on_disk(data_dir) == []
+    await until(lambda: left_on_disk(data_dir) == [])
 
 
 async def test_other_bodies_are_refused(jp_fetch) -> None:

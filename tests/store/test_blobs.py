@@ -16,7 +16,8 @@ import pytest
 
 from jupyter_ci_ext.errors import PayloadTooLarge, StoreError
 from jupyter_ci_ext.store import blobs as blobs_module
-from jupyter_ci_ext.store.blobs import CHUNK, Blob
+from jupyter_ci_ext.store.blobs import Blob, OwnFile
+from jupyter_ci_ext.store.contents import CHUNK
 from jupyter_ci_ext.store.database import Store
 
 from .harness import a_file, asynchronous, files_below, opened, python
@@ -75,27 +76,44 @@ async def test_paths_and_descriptors(tmp_path: Path) -> None:
         os.close(fd)
 
 
+def own_file(path: Path, content: bytes) -> OwnFile:
+    path.write_bytes(content)
+    return OwnFile(path, hashlib.sha256(content).hexdigest(), len(content))
+
+
 @asynchronous
-async def test_a_file_of_our_own_is_moved(tmp_path: Path) -> None:
+async def test_files_of_our_own_are_moved(tmp_path: Path) -> None:
     async with opened(tmp_path / "data") as store:
-        for number in range(2):  # the second time the content is there already
-            own = tmp_path / f"own-{number}"
-            await asyncio.to_thread(own.write_bytes, BIG)
-            assert await store.blobs.adopt(own, BIG_SHA, len(BIG)) == Blob(BIG_SHA, len(BIG))
-            assert own.exists() is bool(number)
-        assert files_below(tmp_path / "data" / "blobs") == [f"{BIG_SHA[:2]}/{BIG_SHA}"]
-        assert await content_of(store, Blob(BIG_SHA, len(BIG))) == BIG
+        # the third is equal to the first, and so is there already when its turn comes
+        own = [
+            own_file(tmp_path / f"own-{n}", content) for n, content in enumerate((BIG, b"", BIG))
+        ]
+        blobs = [Blob(file.sha256, file.size) for file in own]
+        assert await store.blobs.adopt(own) == blobs
+        assert [file.path.exists() for file in own] == [False, False, True]
+        stored = {f"{blob.sha256[:2]}/{blob.sha256}" for blob in blobs}
+        assert set(files_below(tmp_path / "data" / "blobs")) == stored
+        assert await content_of(store, blobs[0]) == BIG
+        again = own_file(tmp_path / "again", BIG)
+        assert await store.blobs.adopt([again]) == blobs[:1]
+        assert again.path.exists()
+        assert await store.blobs.adopt([]) == []
+        for blob in blobs:  # each is held by whoever it was given to
+            await store.discard(blob)
+        assert len(files_below(tmp_path / "data" / "blobs")) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system")
 @asynchronous
-async def test_a_file_of_another_file_system_is_copied(tmp_path: Path) -> None:
+async def test_files_of_another_file_system_are_copied(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        own = Path(folder) / "own"
-        await asyncio.to_thread(own.write_bytes, BIG)
-        async with opened(tmp_path) as store:
-            assert await store.blobs.adopt(own, BIG_SHA, len(BIG)) == Blob(BIG_SHA, len(BIG))
-            assert files_below(tmp_path / "blobs") == [f"{BIG_SHA[:2]}/{BIG_SHA}"]
+        far = own_file(Path(folder) / "far", BIG)
+        near = own_file(tmp_path / "near", b"near")
+        async with opened(tmp_path / "data") as store:
+            blobs = await store.blobs.adopt([far, near])
+            assert blobs == [Blob(far.sha256, far.size), Blob(near.sha256, near.size)]
+            assert [await content_of(store, blob) for blob in blobs] == [BIG, b"near"]
+            assert not near.path.exists()
 
 
 @asynchronous
