@@ -51,7 +51,7 @@ def measure() -> Iterator[Result]:
                     against,
                     adds_at_most(limit),
                 )
-        for streams, tokens, least in ((1, 3000, 0.8), (20, 200, 0.5)):
+        for streams, tokens, least in ((1, 6000, 0.8), (20, 2000, 0.5)):
             rates = interleaved(
                 ROUNDS, *(_rate(streams, tokens, listen) for listen in (through, direct))
             )

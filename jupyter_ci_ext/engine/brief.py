@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +29,12 @@ from jupyter_ci_ext.kernels.workspace import StagedFile
 from jupyter_ci_ext.llm.base import LLM, FileNote, ImagePart, Turn
 from jupyter_ci_ext.store.database import Store
 from jupyter_ci_ext.store.files import StoredFile
+from jupyter_ci_ext.store.transaction import Tables
 from jupyter_ci_ext.wire.azure import file_id_out
 from jupyter_ci_ext.wire.message import Message
 from jupyter_ci_ext.wire.run import Run
 from jupyter_ci_ext.wire.run_step import RunStep, ToolCallsDetails
+from jupyter_ci_ext.wire.thread import Thread
 
 _RUNS: Final = 20
 """Newest runs of a thread whose code is told to the model."""
@@ -64,21 +67,42 @@ class Brief:
     """Whether code ran on the thread before, whose variables the model may count on."""
 
 
+@dataclass(frozen=True)
+class _Found:
+    thread: Thread | None
+    messages: Sequence[Message]
+    runs: Sequence[Run]
+    steps: Mapping[str, Sequence[RunStep]]
+    uploads: Sequence[StoredFile]
+    files: Sequence[StoredFile]
+
+
+async def _look(tables: Tables, *, run: Run, history: int) -> _Found:
+    """What there is for *run*, read in one trip to the store."""
+    thread_id = run.thread_id
+    thread = await tables.threads.get(thread_id)
+    messages = (await tables.messages.page(history, "desc", thread_id=thread_id)).data[::-1]
+    runs = (await tables.runs.page(_RUNS, "desc", thread_id=thread_id)).data[::-1]
+    steps = {
+        each.id: (await tables.steps.page(_STEPS, "asc", run_id=each.id)).data for each in runs
+    }
+    steps[run.id] = await tables.steps.of_run(run.id)  # what it has done itself it must all know
+    uploads = await _uploads(tables, run, thread, messages)
+    files = await tables.files.of_thread(thread_id)
+    return _Found(thread, messages, runs, steps, uploads, files)
+
+
 async def read_brief(
     store: Store, run: Run, llm: LLM, model: str, limits: RunLimits, *, resumed: bool
 ) -> Brief:
     """The brief for *run*; *resumed* when it goes on with submitted outputs."""
-    thread_id = run.thread_id
-    messages = (await store.messages.page(limits.history, "desc", thread_id=thread_id)).data[::-1]
-    runs = (await store.runs.page(_RUNS, "desc", thread_id=thread_id)).data[::-1]
-    steps = {each.id: (await store.steps.page(_STEPS, "asc", run_id=each.id)).data for each in runs}
-    steps[run.id] = await store.steps.of_run(run.id)  # what it has done itself it must all know
-    thread = await store.threads.get(thread_id)
-    folder = (thread.metadata.get(METADATA_KEY) or "") if thread and limits.folders else ""
-    uploads = await _uploads(store, run, messages)
+    found = await store.reading(partial(_look, run=run, history=limits.history))
+    messages, runs, steps, uploads = found.messages, found.runs, found.steps, found.uploads
+    labels = found.thread.metadata if found.thread else {}
+    folder = (labels.get(METADATA_KEY) or "") if limits.folders else ""
     names = staged_names(uploads)
     shown = {id for each in steps.values() for step in each for id in _shown(step)}
-    made = [file for file in await store.files.of_thread(thread_id) if file.id not in shown]
+    made = [file for file in found.files if file.id not in shown]
     background = Background(
         messages=messages,
         runs=runs,
@@ -140,10 +164,11 @@ def staged_names(files: Sequence[StoredFile]) -> dict[str, str]:
     return names
 
 
-async def _uploads(store: Store, run: Run, messages: Sequence[Message]) -> list[StoredFile]:
+async def _uploads(
+    tables: Tables, run: Run, thread: Thread | None, messages: Sequence[Message]
+) -> list[StoredFile]:
     """The user's files the run's code can read: of assistant, run, thread and messages."""
-    assistant = await store.assistants.get(run.assistant_id)
-    thread = await store.threads.get(run.thread_id)
+    assistant = await tables.assistants.get(run.assistant_id)
     ids = list(run.tool_resources.code_files)
     if assistant is not None:
         ids += assistant.tool_resources.code_files
@@ -156,7 +181,7 @@ async def _uploads(store: Store, run: Run, messages: Sequence[Message]) -> list[
             if message.run_id is None and any(tool.type in readers for tool in attachment.tools):
                 ids.append(attachment.file_id)
     ids = list(dict.fromkeys(ids))
-    found = await store.files.get_many(ids)
+    found = await tables.files.get_many(ids)
     return [found[id] for id in ids if id in found]
 
 

@@ -24,7 +24,7 @@ from jupyter_ci_ext.store.transaction import Transaction
 from jupyter_ci_ext.store.uninterrupted import uninterrupted
 
 Write = Callable[[Transaction], Awaitable[object]]
-"""Writes rows in a transaction."""
+"""Writes rows in a transaction; on the store's thread, so it waits for nothing else."""
 
 Event = tuple[str, str]
 """Name and one line of JSON."""
@@ -162,14 +162,17 @@ class Journal:
         first = self._log.last_seq + 1
         try:
             numbered = [(first + n, *event) for n, event in enumerate(batch)]
+
+            async def store(tx: Transaction) -> None:
+                for write in writes:
+                    await write(tx)
+                if batch:
+                    await tx.events.append(self._log.run_id, numbered)
+
             if batch and not writes:
                 await self._store.append_events(self._log.run_id, numbered)
             else:
-                async with self._store.transaction() as tx:
-                    for write in writes:
-                        await write(tx)
-                    if batch:
-                        await tx.events.append(self._log.run_id, numbered)
+                await self._store.writing(store)
         except BaseException:
             self._pending = pieces + self._pending
             raise

@@ -150,7 +150,11 @@ class Blobs:
 
     async def exists(self, sha256: str) -> bool:
         """Whether the content is there."""
-        return await to_thread.run_sync(self.path(sha256).is_file)
+        return await to_thread.run_sync(self.is_there, sha256)
+
+    def is_there(self, sha256: str) -> bool:
+        """The same where one may wait for the disk: on a connection's thread."""
+        return self.path(sha256).is_file()
 
     async def place(self, draft: Draft) -> None:
         """Give a synced draft its name, unless its content is there; and hold it."""

@@ -163,8 +163,7 @@ class Store(Tables, ReadOnly):
     async def writing(self, work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
         """What *work* does as a `transaction`, in one trip to the connection's thread.
 
-        It runs there, so it may wait for nothing but the tables it is given; contents cannot be
-        kept there.
+        It runs there, so it may wait for nothing but the tables it is given.
         """
         async with self._writer() as connection:
             return await uninterrupted(self._transact(connection, work))

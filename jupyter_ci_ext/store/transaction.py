@@ -94,7 +94,11 @@ class Transaction(Tables, Access):
         await self._connection.execute_many(sql, rows)
 
     async def keep_blob(self, sha256: str, /) -> None:
-        if not await self._blobs.exists(sha256):
+        if isinstance(self._connection, Immediate):
+            there = self._blobs.is_there(sha256)
+        else:
+            there = await self._blobs.exists(sha256)
+        if not there:
             raise StoreError("The content of the file is gone from the disk; send it again.")
         self.kept.append(sha256)
 

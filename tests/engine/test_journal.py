@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,12 @@ class FullDisk:
             raise StoreError("The disk is full.")
         async with self._store.transaction() as tx:
             yield tx
+
+    async def writing(self, work: Callable[[Transaction], Coroutine[Any, Any, Any]]) -> Any:
+        if self.full:
+            self.refused += 1
+            raise StoreError("The disk is full.")
+        return await self._store.writing(work)
 
     async def append_events(self, run_id: str, events: Sequence[tuple[int, str, str]]) -> None:
         if self.full:

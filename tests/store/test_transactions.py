@@ -174,6 +174,19 @@ async def test_what_fails_in_one_trip_undoes_everything(tmp_path: Path) -> None:
 
 
 @asynchronous
+async def test_contents_are_kept_in_one_trip(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        blob = await store.blobs.put(b"content")
+        file, lost = a_file(), a_file()
+        await store.writing(lambda tx: tx.files.insert(file, sha256=blob.sha256))
+        with pytest.raises(StoreError, match="gone from the disk"):
+            await store.writing(lambda tx: tx.files.insert(lost, sha256="0" * 64))
+        await store.collect_garbage()
+        assert await store.blobs.exists(blob.sha256)
+        assert await store.files.get(lost.id) is None
+
+
+@asynchronous
 async def test_trips_within_a_transaction_belong_to_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         thread = a_thread()
