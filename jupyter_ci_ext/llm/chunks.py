@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
 from jupyter_ci_ext.errors import LLMError
@@ -53,6 +54,38 @@ class _Call:
     held: list[str] = field(default_factory=list)
     empty: bool = True
     pairs: Pairs = field(default_factory=Pairs)
+
+
+#: Deltas that come in one read from which on those that follow one another are made one.
+MANY = 32
+
+
+def merged(deltas: list[Delta]) -> list[Delta]:
+    """*deltas* as they are where they are few; of a flood, what belongs together as one."""
+    if len(deltas) < MANY:
+        return deltas
+    out: list[Delta] = []
+    for kind, group in groupby(deltas, _kind):
+        first, *more = same = list(group)
+        if not more or kind[1] is None:
+            out += same
+        elif isinstance(first, (TextDelta, RefusalDelta)):
+            out.append(type(first)("".join(each.text for each in same)))  # type: ignore[union-attr]
+        elif isinstance(first, CodeDelta):
+            out.append(CodeDelta(first.index, "".join(each.source for each in same)))  # type: ignore[union-attr]
+        elif isinstance(first, FunctionDelta):
+            whole = "".join(each.arguments for each in same)  # type: ignore[union-attr]
+            out.append(FunctionDelta(first.index, whole))
+    return out
+
+
+def _kind(delta: Delta) -> tuple[type[Delta], int | None]:
+    """What it may be made one with: the same type, of the same call; None: with nothing."""
+    if isinstance(delta, (TextDelta, RefusalDelta)):
+        return type(delta), 0
+    if isinstance(delta, (CodeDelta, FunctionDelta)):
+        return type(delta), delta.index
+    return type(delta), None
 
 
 class ChunkReader:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -14,6 +15,7 @@ from jupyter_ci_ext.errors import LLMError
 from jupyter_ci_ext.llm.base import LLM, Delta, Turn
 from jupyter_ci_ext.llm.endpoint import Endpoint
 from jupyter_ci_ext.llm.openai_prompt import Wording, refused_parameter, request
+from jupyter_ci_ext.llm.sse import DataReader
 from jupyter_ci_ext.metrics import MODEL_ERRORS
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ CodeProtocol = Literal["tools", "fence", "auto"]
 
 FIRST_BACKOFF = 0.5
 """Seconds before the first repetition where the server does not say; doubled each time."""
+
+_DRAIN_SECONDS = 1.0
+"""How long the end of a connection's answer is waited for behind the end of its stream."""
 
 
 class OpenAIChat(LLM):
@@ -76,7 +81,7 @@ class OpenAIChat(LLM):
 
     async def _ask(self, turn: Turn) -> AsyncGenerator[Delta, None]:
         """One request, its errors translated."""
-        from jupyter_ci_ext.llm.chunks import ChunkReader
+        from jupyter_ci_ext.llm.chunks import ChunkReader, merged
         from jupyter_ci_ext.llm.openai_errors import translate, window_of
 
         stream: AsyncStream[object] | None = None
@@ -84,11 +89,14 @@ class OpenAIChat(LLM):
         try:
             stream, wording = await self._open(turn)
             reader = ChunkReader(turn, fenced=wording.fenced)
-            async for chunk in stream:
-                for delta in reader.feed(chunk):
-                    yield delta
-                if reader.over:
-                    break
+            async with aclosing(_chunks(stream)) as reads:
+                async for chunks, failure in reads:
+                    for delta in merged([delta for each in chunks for delta in reader.feed(each)]):
+                        yield delta
+                    if failure is not None:
+                        raise failure
+                    if reader.over:
+                        break
         except LLMError as error:
             MODEL_ERRORS.labels(error.kind).inc()
             raise
@@ -116,8 +124,8 @@ class OpenAIChat(LLM):
             wording = self._wording
             sent = request(turn, wording)
             try:
-                # `chat.completions.create`, but for the chunks, which stay as their JSON is: to
-                # make the library's objects of them takes longer than all else done to a token.
+                # `chat.completions.create`, but for the chunks, which are read here: to have the
+                # library's objects made of them takes longer than all else done to a token.
                 stream = await client.post(
                     "/chat/completions",
                     body=sent,
@@ -161,12 +169,49 @@ class OpenAIChat(LLM):
         return min(backoff * random.uniform(0.8, 1.2), patience.max_retry_wait)  # noqa: S311
 
 
-async def _hang_up(stream: AsyncStream[object]) -> None:
-    """Close the connection, also while being cancelled, and end the generators that read it.
+async def _chunks(
+    stream: AsyncStream[object],
+) -> AsyncGenerator[tuple[list[Any], Exception | None], None]:
+    """The chunks that come together, as their JSON is, and what is wrong with the one behind them."""
+    data = DataReader()
+    async with aclosing(stream.response.aiter_bytes()) as pieces:
+        async for piece in pieces:
+            chunks, failure, ended = _parsed(data.feed(piece), stream)
+            yield chunks, failure
+            if ended:
+                # The connection can be used again if nothing more comes, which is usually so.
+                with anyio.move_on_after(_DRAIN_SECONDS):
+                    async for _ in pieces:
+                        pass
+                return
+    chunks, failure, _ = _parsed(data.close(), stream)
+    yield chunks, failure
 
-    Those would else be ended some time later, by the garbage collector.
-    """
+
+def _parsed(
+    events: Iterable[bytes], stream: AsyncStream[object]
+) -> tuple[list[Any], Exception | None, bool]:
+    """The chunks of *events* up to the first that is none, what is wrong with it, and whether it is the end."""
+    import openai
+
+    chunks: list[Any] = []
+    for event in events:
+        if event.startswith(b"[DONE]"):
+            return chunks, None, True
+        try:
+            chunk = json.loads(event)
+        except ValueError as failure:
+            return chunks, failure, True
+        error = chunk.get("error") if isinstance(chunk, dict) else None
+        if error:
+            words = error.get("message") if isinstance(error, dict) else None
+            text = words if isinstance(words, str) and words else "An error occurred in the stream."
+            return chunks, openai.APIError(text, stream.response.request, body=error), True
+        chunks.append(chunk)
+    return chunks, None, False
+
+
+async def _hang_up(stream: AsyncStream[object]) -> None:
+    """Close the connection, also while being cancelled."""
     with anyio.move_on_after(1, shield=True), suppress(Exception):
         await stream.close()
-        async for _ in stream:  # ends at once: nothing can be read any more
-            pass

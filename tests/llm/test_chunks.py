@@ -20,9 +20,10 @@ from jupyter_ci_ext.llm.base import (
     FunctionStarted,
     FunctionTool,
     RefusalDelta,
+    TextDelta,
     Usage,
 )
-from jupyter_ci_ext.llm.chunks import ChunkReader
+from jupyter_ci_ext.llm.chunks import ChunkReader, merged
 from tests.llm.conftest import TURN
 
 LOOK = replace(TURN, code=True, functions=(FunctionTool("look"),))
@@ -124,3 +125,27 @@ def test_a_call_of_something_that_is_no_name_is_none(name: object) -> None:
 def test_counts_that_cannot_be_are_none(count: object) -> None:
     usage = {"prompt_tokens": count, "completion_tokens": 7}
     assert read(usage=usage)[0] == Usage(0, 7)
+
+
+def test_a_flood_is_made_few_pieces_and_says_the_same() -> None:
+    few = [TextDelta("a"), TextDelta("b"), Finished("stop")]
+    assert merged(few) == few
+    flood: list[Delta] = [TextDelta(str(n)) for n in range(40)]
+    flood += [CodeStarted(0, "call_a"), *(CodeDelta(0, f"{n};") for n in range(40))]
+    flood += [FunctionStarted(1, "call_b", "f"), FunctionDelta(1, "{"), FunctionDelta(1, "}")]
+    flood += [FunctionStarted(2, "call_c", "f"), FunctionDelta(2, "[]"), FunctionDelta(1, " ")]
+    flood += [RefusalDelta("N"), RefusalDelta("o"), Usage(1, 2), Usage(3, 4), Finished("stop")]
+    assert merged(flood) == [
+        TextDelta("".join(map(str, range(40)))),
+        CodeStarted(0, "call_a"),
+        CodeDelta(0, "".join(f"{n};" for n in range(40))),
+        FunctionStarted(1, "call_b", "f"),
+        FunctionDelta(1, "{}"),
+        FunctionStarted(2, "call_c", "f"),
+        FunctionDelta(2, "[]"),
+        FunctionDelta(1, " "),
+        RefusalDelta("No"),
+        Usage(1, 2),
+        Usage(3, 4),
+        Finished("stop"),
+    ]
