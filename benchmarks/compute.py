@@ -1,4 +1,8 @@
-"""The same code inside the sandbox and outside: it times itself."""
+"""The same code inside the sandbox and outside: it times itself.
+
+Each piece takes about a second, so that what the server does in the moment of its start, on the same processors, does
+not count as slowness of the sandbox.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from .measure import Measure, Result, at_most, interleaved
 from .server import Client, jupyter, new_thread
 from .upstream import Upstream
 
-ROUNDS = 5
+ROUNDS = 7
 
 TIMED = """
 import time as _time
@@ -22,15 +26,15 @@ print("took", _time.perf_counter() - _began, "seconds")
 WORK = {
     "numpy matmul": (
         "import numpy; a = numpy.ones((1200, 1200))",
-        "for _ in range(6): a @ a",
+        "for _ in range(30): a @ a",
     ),
     "pandas group-by": (
         "import numpy, pandas\n"
         "k = numpy.arange(2_000_000) * 7919 % 1000\n"
         "d = pandas.DataFrame({'k': k, 'v': k * 0.5})",
-        "for _ in range(8): d.groupby('k').v.mean()",
+        "for _ in range(35): d.groupby('k').v.mean()",
     ),
-    "pure Python loop": ("", "n = 0\nfor i in range(4_000_000): n += i % 7"),
+    "pure Python loop": ("", "n = 0\nfor i in range(16_000_000): n += i % 7"),
 }
 
 
