@@ -161,6 +161,11 @@ class BaseHandler(APIHandler):
 
     # ---- answers ---------------------------------------------------------------------------
 
+    def set_signed_cookie(self, *_args: Any, **_options: Any) -> None:
+        """None is set: who shows a key does so with each request, and a login would outlive the key."""
+
+    set_secure_cookie = set_signed_cookie
+
     def set_default_headers(self) -> None:
         """Jupyter's headers, and those of the API's own servers."""
         super().set_default_headers()

@@ -31,6 +31,13 @@ def bare(http_server_client: Any, jp_base_url: str) -> Any:
     return send
 
 
+async def login_cookie(bare: Any, token: str) -> str:
+    """The cookie of somebody who has logged in to Jupyter."""
+    reply = await bare("api/status", headers={"Authorization": f"token {token}"})
+    cookie: str = reply.headers["Set-Cookie"].split(";")[0]
+    return cookie
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -47,6 +54,7 @@ async def test_the_ways_to_bring_a_key(bare, server: ServerApp, headers) -> None
     assert (await bare(headers=given)).code == 200
     reply = await bare("openai/v1/threads", method="POST", body="{}", headers=given)
     assert reply.code == 200
+    assert "Set-Cookie" not in reply.headers, "a key makes no login"
 
 
 @pytest.mark.parametrize(
@@ -78,8 +86,7 @@ async def test_a_wrong_key_is_not_repeated_in_full(bare) -> None:
 
 async def test_a_cookie_needs_its_xsrf_token(bare, server: ServerApp) -> None:
     token = server.identity_provider.token
-    first = await bare(headers={"Authorization": f"token {token}"})
-    login = first.headers["Set-Cookie"].split(";")[0]
+    login = await login_cookie(bare, token)
     cookies = {"Cookie": f"{login}; _xsrf=abc"}
     assert (await bare(headers=cookies)).code == 200
     post = {"path": "openai/v1/threads", "method": "POST", "body": "{}"}
@@ -117,7 +124,7 @@ async def test_pages_of_other_sites_need_the_key_not_a_cookie(bare, server: Serv
     reply = await bare(headers={**origin, "Authorization": f"Bearer {token}"})
     assert (reply.code, reply.headers["Access-Control-Allow-Origin"]) == (200, origin["Origin"])
     assert "x-request-id" in reply.headers["Access-Control-Expose-Headers"]
-    login = reply.headers["Set-Cookie"].split(";")[0]
+    login = await login_cookie(bare, token)
     assert (await bare(headers={**origin, "Cookie": login})).code == 404
 
 
