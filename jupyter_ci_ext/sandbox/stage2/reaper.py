@@ -43,9 +43,7 @@ def main() -> int:
     for fd in passed:
         os.close(fd)
     code = None
-    poll = (
-        select.poll()
-    )  # the server may have had so many descriptors that select() takes this one not
+    poll = select.poll()  # select() takes no descriptor from 1024 on, and the server may have so many
     for fd in (life, woken):
         poll.register(fd, select.POLLIN)
     while code is None:
