@@ -43,7 +43,8 @@ def main() -> int:
     for fd in passed:
         os.close(fd)
     code = None
-    poll = select.poll()  # select() takes no descriptor from 1024 on, and the server may have so many
+    # select() takes no descriptor from 1024 on, and the server may have so many
+    poll = select.poll()
     for fd in (life, woken):
         poll.register(fd, select.POLLIN)
     while code is None:
