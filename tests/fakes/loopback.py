@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -36,7 +37,7 @@ class Loopback:
     So it serves any test: with or without an event loop, or clients in other processes.
     """
 
-    def __init__(self, handler: type[Handler]) -> None:
+    def __init__(self, handler: type[BaseRequestHandler]) -> None:
         self._server = Server(("127.0.0.1", 0), handler)
         self._server.owner = self
         self._thread = threading.Thread(

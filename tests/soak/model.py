@@ -6,12 +6,10 @@ The message is the code. The answer is what the interpreter told, every file it 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-from types import TracebackType
-from typing import Any
 
 from tests.fakes.answers import Script, code, say
+from tests.fakes.apart import Apart, words
 from tests.fakes.upstream import Request, ScriptedUpstream
 
 _FILE = re.compile(r"^- (/mnt/data/\S+)", re.MULTILINE)
@@ -20,48 +18,17 @@ _LONGEST = 2000
 
 def _answer(request: Request) -> Script:
     last = next(m for m in reversed(request.messages) if m["role"] in ("user", "tool"))
-    text = _text(last)
+    text = words(last)
     if last["role"] == "user":
         return code(text.split("\n[Attached: ")[0], chunk=400)
     links = " ".join(f"[file](sandbox:{path})" for path in _FILE.findall(text))
     return say(f"{text[-_LONGEST:]}\n{links}", chunk=200)
 
 
-def _text(message: dict[str, Any]) -> str:
-    content = message["content"]
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", "") for part in content)
+class Model(Apart):
+    """The running server."""
 
-
-class Model:
-    """A context manager; ``url`` is the base URL that clients want (…/v1)."""
-
-    url = ""
-
-    def __enter__(self) -> Model:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.model"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.communicate(timeout=30)
-
-    @property
-    def pid(self) -> int:
-        """Of its process."""
-        return self._process.pid
+    module = "tests.soak.model"
 
 
 if __name__ == "__main__":

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 import time
 from collections import deque
 from random import Random
-from types import TracebackType
 from typing import Any
 
 from tests.engine.folding import check_stream
 from tests.fakes.answers import Answer, calls, code, payloads, say
+from tests.fakes.loopback import Loopback, Server
 from tests.soak.fuzzing.line import SECONDS
 from tests.soak.fuzzing.spelling import changed, readable, spelled
 from tests.soak.fuzzing.world import Tally, World, no_json
@@ -23,7 +22,7 @@ CRASHED = "an error in the server itself"
 """Of the text a run fails with when the server did not know what to do."""
 
 
-class GarbageUpstream:
+class GarbageUpstream(Loopback):
     """Answers each request for a completion with the next of ``queue``, or decently.
 
     What is queued in pieces is sent piece by piece, slowly enough to be followed. A context manager; ``url`` is the base URL.
@@ -31,28 +30,12 @@ class GarbageUpstream:
 
     def __init__(self) -> None:
         self.queue: deque[bytes | tuple[bytes, ...]] = deque()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.upstream = self
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__(_Handler)
 
     @property
     def url(self) -> str:
         """For clients; ends in ``/v1``."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> GarbageUpstream:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return f"{self.root}/v1"
 
     def answer(self, path: str, body: dict[str, Any]) -> bytes | tuple[bytes, ...]:
         """The bytes of a response."""
@@ -65,15 +48,8 @@ class GarbageUpstream:
             return response(stream(payloads(decent(body), body)))
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    upstream: GarbageUpstream
-
-
 class _Handler(socketserver.StreamRequestHandler):
-    server: _Server
+    server: Server
 
     def handle(self) -> None:
         head = b""
@@ -90,7 +66,7 @@ class _Handler(socketserver.StreamRequestHandler):
         body = json.loads(self.rfile.read(lengths[0])) if lengths else {}
         path = head.split(b" ")[1].decode().split("?")[0]
         try:
-            answer = self.server.upstream.answer(path, body)
+            answer = self.server.owner.answer(path, body)
             for piece in (answer,) if isinstance(answer, bytes) else answer:
                 self.wfile.write(piece)
                 if piece is not answer:
